@@ -1,0 +1,55 @@
+"""Rules for every test: no network beyond this machine, no window system, downloads only where they already are."""
+
+import ipaddress
+import os
+import sys
+from typing import Any
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["PIP_NO_INDEX"] = "1"  # the audit hook below does not reach into child processes
+
+_LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+_SENDS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test reached for the network. Not an OSError, so no retry and no "server is away" branch swallows it."""
+
+
+def _is_local(host: Any) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name is None or name == "localhost":  # None is a lookup for listening
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _block_network(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse lookups of and traffic to other machines. An audit hook sees asyncio and every library alike."""
+    if event in _LOOKUPS:
+        host = arguments[0]
+    elif event in _SENDS and isinstance(arguments[1], tuple):  # a Unix socket's address is a string
+        host = arguments[1][0]
+    else:
+        return
+    if not _is_local(host):
+        raise NetworkBlockedError(f"tests may use loopback and Unix sockets only, got {event} to {host!r}")
+
+
+sys.addaudithook(_block_network)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `weights` (all) or `weights("MINILM")` (these) unless they are in the user's cache."""
+    marker = item.get_closest_marker("weights")
+    if marker is None:
+        return
+    from contagium.agents import weights
+
+    for name in marker.args or ("SMOLLM2", "MINILM"):
+        if not weights.cached(getattr(weights, name)):
+            pytest.skip(f"the weights {name} are not in the cache")
