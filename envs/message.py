@@ -1,0 +1,151 @@
+"""What agents say and who hears it, as tables; and the axes on which what is said is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+AFFECT = ("valence", "arousal", "dominance")
+"""The affect axes, each in [-1, 1]. Source: Mehrabian & Russell 1974 (pleasure, arousal, dominance)."""
+
+
+def row_pointer(group: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """CSR row pointer (size + 1,) of rows sorted by `group` (ids below size): rows p[g]:p[g + 1] are those of g."""
+    return np.concatenate([[0], np.cumsum(np.bincount(group, minlength=size))])
+
+
+class Channel(IntEnum):
+    """How a message travels: to one agent, to a group, or to a board everybody may read."""
+
+    DIRECT = 0
+    GROUP = 1
+    BOARD = 2
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The named columns of an expression row: the three affect axes, then one axis per strain."""
+
+    strains: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"axis names must differ, got {self.names}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return AFFECT + self.strains
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Column of the axis `name`; ValueError names the axes there are."""
+        if name not in self.names:
+            raise ValueError(f"no axis {name!r}: the axes are {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+COLUMNS = ("id", "sender", "step", "channel", "thread", "reply_to", "expression")
+"""The columns of `Messages` that are arrays."""
+
+
+@dataclass(frozen=True)
+class Messages:
+    """A table of n messages.
+
+    id: (n,) int64, ascending and unique in a run. sender: (n,) agent ids. step: (n,). channel: (n,) Channel. thread:
+    (n,) id of the message that began the thread. reply_to: (n,) message id or −1. expression: (n, D) float32 on the
+    run's axes, NaN where not known (a text nobody has read yet). text: by message id; a message of a mechanistic agent
+    may have none.
+    """
+
+    id: NDArray[np.int64]
+    sender: NDArray[np.int64]
+    step: NDArray[np.int64]
+    channel: NDArray[np.int8]
+    thread: NDArray[np.int64]
+    reply_to: NDArray[np.int64]
+    expression: NDArray[np.float32]
+    text: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @classmethod
+    def empty(cls, axes: int) -> Messages:
+        none = np.empty(0, dtype=np.int64)
+        return cls(none, none, none, none.astype(np.int8), none, none, np.empty((0, axes), dtype=np.float32))
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Messages:
+        """The messages at these row numbers or where the mask holds, in that order."""
+        text = {int(i): self.text[int(i)] for i in self.id[rows] if int(i) in self.text} if self.text else {}
+        return Messages(**{name: getattr(self, name)[rows] for name in COLUMNS}, text=text)
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row numbers of the messages `ids`, all of which must be here."""
+        if len(self) and self.id[-1] - self.id[0] == len(self) - 1:
+            return ids - self.id[0]  # No gaps, as usual: many times faster than a search.
+        return np.searchsorted(self.id, ids)
+
+    def concat(self, other: Messages) -> Messages:
+        """These messages, then the `other` ones."""
+        columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in COLUMNS}
+        return Messages(**columns, text=self.text | other.text)
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """Who received what: agent[k] received message[k] of sender source[k] at `step`, with weight[k]. All shape (m,).
+
+    Sorted by agent, then by message, oldest first, which is the reading order. An exposure is not a transmission: it
+    may cause one.
+    """
+
+    step: int
+    agent: NDArray[np.int64]
+    message: NDArray[np.int64]
+    source: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+    @classmethod
+    def none(cls, step: int) -> Exposures:
+        empty = np.empty(0, dtype=np.int64)
+        return cls(step, empty, empty, empty, np.empty(0))
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Exposures:
+        """The exposures at these row numbers or where the mask holds."""
+        return Exposures(self.step, self.agent[rows], self.message[rows], self.source[rows], self.weight[rows])
+
+    def concat(self, other: Exposures) -> Exposures:
+        """These and the `other` ones, sorted by agent and then by message; the step is the other's."""
+        if not len(self):
+            return other
+        agent, message = np.r_[self.agent, other.agent], np.r_[self.message, other.message]
+        order = np.lexsort((message, agent))
+        source, weight = np.r_[self.source, other.source], np.r_[self.weight, other.weight]
+        return Exposures(other.step, agent[order], message[order], source[order], weight[order])
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """What a group reads now: the messages of each agent as CSR.
+
+    Messages of the k-th observed agent are rows indptr[k]:indptr[k + 1] of `row`, which points into `messages`;
+    `weight` stands beside `row`. A message heard by many is held once.
+    """
+
+    messages: Messages
+    indptr: NDArray[np.int64]
+    row: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def of(self, k: int) -> Messages:
+        """The messages of the k-th observed agent, in reading order."""
+        return self.messages.take(self.row[self.indptr[k] : self.indptr[k + 1]])

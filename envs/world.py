@@ -1,0 +1,265 @@
+"""The world: who observes what, what an act brings about, who hears it. Arrays over agents, no minds.
+
+A subclass says how messages travel (`route`), and, where it wants, who acts now (`active`), what a message answers
+(`answer`), what an act earns (`consequence`) and what a speaking agent is told of its situation (`describe`). The base
+class keeps the board of recent messages, builds observations and applies the rules that hold in every world.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.envs.message import Axes, Channel, Exposures, Inbox, Messages, row_pointer
+from contagium.envs.network import Network
+from contagium.envs.pressure import Pressure
+from contagium.envs.rng import Streams
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a group of n agents sees at `step`.
+
+    agents: (n,) ascending ids. inbox: what they read now. pressure: what presses on them (None: nothing in this world).
+    reward: (n,) since the last act. terminated, truncated: (n,) bool. describe: agent id → its situation in words.
+    """
+
+    step: int
+    agents: NDArray[np.int64]
+    inbox: Inbox
+    pressure: Pressure | None
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    describe: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Moves between compartments, one row each, all shape (m,).
+
+    cause: the message that caused it, −1 if none; source: its sender.
+    origin, target: compartment names.
+    """
+
+    agent: NDArray[np.int64]
+    origin: NDArray[np.str_]
+    target: NDArray[np.str_]
+    cause: NDArray[np.int64]
+    source: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a group of n agents does.
+
+    agents: (n,) ids. says: (n,) bool, whether the agent sends a message. expression: (n, D) float32 on the run's axes,
+    NaN where only the text tells. choice: (n,) index into the world's `choices`, 0 where there is none. text, thought,
+    report: by agent id; thought and report (a self-reported feeling) are private. missing: agent id → why its turn has
+    no result. latent: strain → transitions of the policy's own hidden state, where it has one; they are the truth the
+    observer never sees.
+    """
+
+    agents: NDArray[np.int64]
+    says: NDArray[np.bool_]
+    expression: NDArray[np.float32]
+    choice: NDArray[np.int64]
+    text: dict[int, str] = field(default_factory=dict)
+    thought: dict[int, str] = field(default_factory=dict)
+    report: dict[int, str] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+    latent: dict[str, Transitions] = field(default_factory=dict)
+
+    @classmethod
+    def idle(cls, agents: NDArray[np.int64], axes: int) -> Act:
+        """Nobody says or does anything."""
+        n = len(agents)
+        nothing = np.full((n, axes), np.nan, dtype=np.float32)
+        return cls(agents, np.zeros(n, dtype=bool), nothing, np.zeros(n, dtype=np.int64))
+
+    @classmethod
+    def merge(cls, acts: Sequence[Act], axes: int) -> Act:
+        """The acts of disjoint groups as one, ordered by agent, so that the split into groups leaves no trace."""
+        if not acts:
+            return cls.idle(np.empty(0, dtype=np.int64), axes)
+        agents = np.concatenate([a.agents for a in acts])
+        order = np.argsort(agents, kind="stable")
+        if np.any(np.diff(agents[order]) == 0):
+            raise ValueError("an agent acts in two groups at once")
+        private: dict[str, dict[int, str]] = {}
+        for name in ("text", "thought", "report", "missing"):
+            union = {key: value for act in acts for key, value in getattr(act, name).items()}
+            private[name] = dict(sorted(union.items()))
+        latent: dict[str, Transitions] = {}
+        for strain in sorted({s for a in acts for s in a.latent}):
+            latent[strain] = _join([a.latent[strain] for a in acts if strain in a.latent])
+        return cls(
+            agents[order],
+            np.concatenate([a.says for a in acts])[order],
+            np.concatenate([a.expression for a in acts])[order],
+            np.concatenate([a.choice for a in acts])[order],
+            latent=latent,
+            **private,
+        )
+
+
+def _join(parts: list[Transitions]) -> Transitions:
+    order = np.argsort(np.concatenate([p.agent for p in parts]), kind="stable")
+    names = ("agent", "origin", "target", "cause", "source")
+    return Transitions(*(np.concatenate([getattr(p, name) for p in parts])[order] for name in names))
+
+
+def _texts(ids: NDArray[np.int64], sender: NDArray[np.int64], said: dict[int, str]) -> dict[int, str]:
+    return {i: said[a] for i, a in zip(ids.tolist(), sender.tolist(), strict=True) if a in said}
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What an act brings: reward (N,), terminated (N,)."""
+
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+
+
+class World(ABC):
+    """A population's surroundings. Call `reset`, then in each step `observe`, `send`, `deliver`.
+
+    settled: the consequence of the last act. network: who can hear whom. axes: the columns of expressions. memory: steps for
+    which a message can still be delivered.
+    """
+
+    choices: tuple[str, ...] = ()
+    channel: Channel = Channel.BOARD
+
+    def __init__(self, network: Network, axes: Axes, memory: int = 1) -> None:
+        if memory < 1:
+            raise ValueError(f"memory must be at least 1 step, got {memory}")
+        self.network = network
+        self.axes = axes
+        self._memory = memory
+        self._everyone = np.arange(network.size)
+
+    def reset(self, streams: Streams) -> None:
+        """Begin anew: no messages, nothing heard, step 0."""
+        self.streams = streams
+        self.step = 0
+        self._next_id = 0
+        self.board = Messages.empty(len(self.axes))
+        self._hear(Exposures.none(0))
+        self.settled = Consequence(np.zeros(self.network.size), np.zeros(self.network.size, dtype=bool))
+        self.start()
+
+    def observe(self, agents: NDArray[np.int64], pressure: Pressure | None = None) -> Observation:
+        """What `agents` (n,) see now. pressure: of all N agents."""
+        return Observation(
+            step=self.step,
+            agents=agents,
+            inbox=self._inbox(agents),
+            pressure=None if pressure is None else pressure.take(agents),
+            reward=self.settled.reward[agents],
+            terminated=self.settled.terminated[agents],
+            truncated=np.zeros(len(agents), dtype=bool),
+            describe=self.describe,
+        )
+
+    def send(self, act: Act) -> Messages:
+        """The messages of an act, in transit: numbered, addressed, not yet heard by anyone.
+
+        ValueError: the agents of the act do not ascend, or it is not their turn.
+        """
+        if np.any(np.diff(act.agents) <= 0):
+            raise ValueError("the agents of an act must ascend")
+        if not np.all(self._turn()[act.agents]):
+            raise ValueError(f"it is not the turn of agents {act.agents[~self._turn()[act.agents]].tolist()}")
+        said = np.flatnonzero(act.says)
+        sender = act.agents[said]
+        ids = self._next_id + np.arange(len(said))
+        self._next_id += len(said)
+        reply_to = self.answer(sender)
+        known = np.flatnonzero(reply_to >= 0)
+        thread = ids.copy()
+        thread[known] = self.board.thread[self.board.rows(reply_to[known])]
+        return Messages(
+            id=ids,
+            sender=sender,
+            step=np.full(len(said), self.step),
+            channel=np.full(len(said), self.channel, dtype=np.int8),
+            thread=thread,
+            reply_to=reply_to,
+            expression=act.expression[said],
+            text=_texts(ids, sender, act.text) if act.text else {},
+        )
+
+    def deliver(self, messages: Messages, act: Act) -> Exposures:
+        """Bring what is left in transit to its hearers, settle consequences, and move on to the next step."""
+        # Who had no turn has not read yet: what it was told waits for it, however old.
+        unread = self._heard.take(~self._turn()[self._heard.agent])
+        kept = (self.board.step > self.step - self._memory) | np.isin(self.board.id, unread.message)
+        self.board = self.board.take(kept).concat(messages)
+        heard = self.route()
+        self._hear(unread.concat(heard))
+        self.settled = self.consequence(act)
+        self.step += 1
+        return heard
+
+    def annotate(self, ids: NDArray[np.int64], expression: NDArray[np.float32]) -> None:
+        """Fill in what an instrument read in messages (n,) whose expression (n, D) was not known; known values stay."""
+        present = np.isin(ids, self.board.id)
+        at = self.board.rows(ids[present])
+        known = self.board.expression.copy()
+        known[at] = np.where(np.isnan(known[at]), expression[present], known[at])
+        self.board = replace(self.board, expression=known)
+
+    def start(self) -> None:  # noqa: B027
+        """Set up private state; `self.streams` is there."""
+
+    @abstractmethod
+    def route(self) -> Exposures:
+        """Who hears which message of `self.board` before the next step, sorted by agent."""
+
+    def active(self) -> NDArray[np.int64]:
+        """Ids of the agents whose turn it is, ascending."""
+        return self._everyone
+
+    def answer(self, sender: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which message each sender (n,) replies to: ids among those it read, −1 for none. Shape (n,)."""
+        return np.full(len(sender), -1)
+
+    def consequence(self, act: Act) -> Consequence:
+        """Reward and termination; by default talk earns nothing and never ends."""
+        return Consequence(np.zeros(self.network.size), np.zeros(self.network.size, dtype=bool))
+
+    def describe(self, agent: int) -> str:
+        """The situation of `agent` in words, for a speaking agent's prompt."""
+        return ""
+
+    def last_heard(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Id of the newest message that each of `agents` (n,) has before it, −1 for none. Shape (n,)."""
+        stop = self._heard_at[agents + 1]
+        newest = np.full(len(agents), -1)
+        some = stop > self._heard_at[agents]
+        newest[some] = self._heard.message[stop[some] - 1]
+        return newest
+
+    def _hear(self, heard: Exposures) -> None:
+        self._heard, self._heard_at = heard, row_pointer(heard.agent, self.network.size)
+
+    def _turn(self) -> NDArray[np.bool_]:
+        """Whether it is the turn of each agent, (N,)."""
+        turn = np.zeros(self.network.size, dtype=bool)
+        turn[self.active()] = True
+        return turn
+
+    def _inbox(self, agents: NDArray[np.int64]) -> Inbox:
+        start = self._heard_at[agents]
+        count = self._heard_at[agents + 1] - start
+        indptr = np.concatenate([[0], np.cumsum(count)])
+        rows = np.repeat(start - indptr[:-1], count) + np.arange(indptr[-1])
+        return Inbox(self.board, indptr, self.board.rows(self._heard.message[rows]), self._heard.weight[rows])

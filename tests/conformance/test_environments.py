@@ -1,0 +1,343 @@
+"""What every environment must hold. Adding an environment adds one line to `WORLDS` below."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pettingzoo
+import pytest
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from pettingzoo.test import api_test, parallel_api_test
+from pettingzoo.utils.conversions import parallel_to_aec
+
+from contagium.envs import parallel
+from contagium.envs.dyads import Dyads
+from contagium.envs.forum import Forum
+from contagium.envs.message import Axes, Exposures, Messages
+from contagium.envs.network import Network, erdos_renyi
+from contagium.envs.parallel import SingleAgentEnv, WorldParallelEnv, silent
+from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
+from contagium.envs.rng import Streams
+from contagium.envs.world import Act, World
+
+AXES = Axes(("spiral",))
+WORLDS: dict[str, Callable[[Network], World]] = {
+    "forum": lambda network: Forum(network, AXES),
+    "forum of many reads": lambda network: Forum(network, AXES, reads=6, board_reads=3, window=3),
+    "dyads": lambda network: Dyads(network, AXES),
+    "dyads redrawn": lambda network: Dyads(network, AXES, redraw=3),
+}
+# Remarks on style, such as that observations might better be plain arrays, are no failures.
+remarks = pytest.mark.filterwarnings("ignore:Observation:UserWarning", "ignore:Action space for:UserWarning")
+
+world = pytest.fixture(params=WORLDS.values(), ids=WORLDS.keys())(lambda request: request.param)
+size = pytest.fixture(params=[2, 16, 1000])(lambda request: request.param)
+few = pytest.fixture(params=[2, 16])(lambda request: request.param)
+text = pytest.fixture(params=[True, False], ids=["text", "numeric"])(lambda request: request.param)
+
+Make = Callable[[Network], World]
+
+
+def pressure(size: int, streams: Streams) -> PressureSchedule:
+    events = {"bad news": PressureEvent(rate=0.3, duration=2, text="Bad news.", effect=Effect(valence=-1, arousal=0.7))}
+    return PressureSchedule(events, size, np.array([0]), streams)
+
+
+def many(world: Make, size: int, text: bool = True, **settings: Any) -> WorldParallelEnv:
+    def make(streams: Streams) -> World:
+        return world(erdos_renyi(size, streams, min(4.0, size - 1)))
+
+    return WorldParallelEnv(make, pressure, text=text, **settings)
+
+
+def one(world: Make, size: int, **settings: Any) -> SingleAgentEnv:
+    return SingleAgentEnv(lambda streams: world(erdos_renyi(size, streams, min(4.0, size - 1))), pressure, **settings)
+
+
+# The views ----------------------------------------------------------------------------------------------------------
+
+
+def test_parallel_api(world: Make, few: int, text: bool) -> None:
+    parallel_api_test(many(world, few, text, max_steps=15), 40)
+
+
+@remarks
+def test_agent_by_agent_api(world: Make, few: int, text: bool) -> None:
+    api_test(parallel_to_aec(many(world, few, text, max_steps=15)), 40)
+
+
+@pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes")
+def test_single_agent_api(world: Make, few: int, text: bool) -> None:
+    check_env(one(world, few, text=text, render_mode="ansi"))
+
+
+@pytest.mark.parametrize("name", parallel.WORLDS)
+def test_registered(name: str, text: bool) -> None:
+    check_env(gymnasium.make(f"contagium.envs.parallel:contagium/{name.capitalize()}-v0", text=text).unwrapped)
+    env = pettingzoo.make("parallel", f"contagium/{name}-v0", size=5, text=text)
+    assert len(env.possible_agents) == 5
+    assert str(env) == "contagium_v0"
+
+
+def play(env: WorldParallelEnv, seed: int | None, steps: int) -> list[Any]:
+    """Everything that comes out of an episode in which actions depend on nothing but the seed 3."""
+    env.action_space("agent_0").seed(3)
+    told: list[Any] = [env.reset(seed=seed)]
+    for _ in range(steps):
+        told.append(env.step({agent: env.action_space(agent).sample() for agent in env.agents}))
+    return told
+
+
+def test_a_seed_repeats_every_step(world: Make, few: int, text: bool) -> None:
+    env = many(world, few, text)
+    first, again = play(env, 7, 12), play(env, 7, 12)
+    np.random.seed(99)
+    elsewhere = play(many(world, few, text), 7, 12)
+    for k, told in enumerate(first):
+        assert data_equivalence(told, again[k], exact=True)
+        assert data_equivalence(told, elsewhere[k], exact=True)
+
+
+def test_another_seed_differs(world: Make, text: bool) -> None:
+    env = many(world, 16, text)
+    first, other = play(env, 7, 12), play(env, 8, 12)
+    assert not all(data_equivalence(a, b, exact=True) for a, b in zip(first, other, strict=True))
+
+
+def test_episodes_without_a_seed_follow_from_the_last_seed(world: Make) -> None:
+    env = many(world, 16)
+    first = [play(env, seed, 6) for seed in (7, None, None)]
+    again = [play(env, seed, 6) for seed in (7, None, None)]
+    unseeded = play(many(world, 16, seed=7), None, 6)
+    assert data_equivalence(first, again, exact=True)
+    assert data_equivalence(first[0], unseeded, exact=True)
+    assert not data_equivalence(first[0], first[1], exact=True)
+    assert not data_equivalence(first[1], first[2], exact=True)
+
+
+def test_single_agent_seed_repeats_every_step(world: Make, few: int) -> None:
+    def told(env: SingleAgentEnv) -> list[Any]:
+        env.action_space.seed(3)
+        return [env.reset(seed=5), *(env.step(env.action_space.sample()) for _ in range(12))]
+
+    env = one(world, few)
+    first = told(env)
+    assert data_equivalence(first, told(env), exact=True)
+    assert data_equivalence(first, told(one(world, few)), exact=True)
+
+
+def test_observations_are_in_their_space(world: Make, few: int, text: bool) -> None:
+    env = many(world, few, text)
+    for told in play(env, 1, 12):
+        assert set(told[0]) == set(env.possible_agents)
+        for agent, seen in told[0].items():
+            assert env.observation_space(agent).contains(seen)
+
+
+def test_spaces_are_shared_and_flags_plain(world: Make, size: int) -> None:
+    env = many(world, size, text=False, max_steps=2)
+    assert len({id(env.observation_space(a)) for a in env.possible_agents}) == 1
+    assert len({id(env.action_space(a)) for a in env.possible_agents}) == 1
+    _, rewards, terminations, truncations, infos = play(env, 0, 2)[-1]
+    assert env.agents == []
+    assert {type(x) for x in (*terminations.values(), *truncations.values())} == {bool}
+    assert {type(x) for x in rewards.values()} == {float}
+    assert all(truncations.values())
+    assert len(infos) == size
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step({})
+
+
+def test_without_turn_no_message_is_shown_and_no_action_counts(world: Make) -> None:
+    env = many(world, 16)
+    seen, infos = env.reset(seed=2)
+    for _ in range(8):
+        waiting = [agent for agent in env.agents if not infos[agent]["active"]]
+        assert all(not seen[a]["mask"].any() and not seen[a]["active"][0] for a in waiting)
+        actions = {a: env.action_space(a).sample() for a in env.agents} | dict.fromkeys(waiting, "no action at all")
+        seen, *_, infos = env.step(actions)
+
+
+def test_a_wrong_action_is_named(world: Make, text: bool) -> None:
+    env = many(world, 16, text)
+    _, infos = env.reset(seed=0)
+    actor = next(agent for agent in env.agents if infos[agent]["active"])
+    actions = {agent: env.action_space(agent).sample() for agent in env.agents}
+    bad = actions[actor] | {"expression": np.full(4, np.nan)} if text else actions[actor] * np.nan
+    with pytest.raises(ValueError, match=f"action of agent {actor[6:]} "):
+        env.step(actions | {actor: bad})
+    del actions[actor]
+    with pytest.raises(ValueError, match=f"no action for {actor}"):
+        env.step(actions)
+
+
+# The laws of every world --------------------------------------------------------------------------------------------
+
+
+def acts(world: World, streams: Streams) -> Act:
+    """Three of four agents whose turn it is say something; every second message has words and no known expression."""
+    agents = world.active()
+    expression = streams.generator("test", world.step).random((len(agents), 4)).astype(np.float32)
+    expression[agents % 2 == 1] = np.nan
+    says = streams.uniform("test says", world.step, agents) < 0.75
+    text = {agent: f"“{agent}” 🌀" for agent in agents.tolist() if agent % 2}
+    return Act(agents, says, expression, np.zeros(len(agents), dtype=np.int64), text)
+
+
+def steps(make: Make, size: int, count: int = 12, seed: int = 4) -> Iterator[tuple[World, Messages, Exposures]]:
+    """The world after each step, what was sent in it and who will hear what."""
+    streams = Streams(seed)
+    world = make(erdos_renyi(size, streams, min(4.0, size - 1)))
+    world.reset(streams)
+    for _ in range(count):
+        act = acts(world, streams)
+        sent = world.send(act)
+        yield world, sent, world.deliver(sent, act)
+
+
+def test_exposures_are_sorted_and_refer_to_messages(world: Make, size: int) -> None:
+    heard_any = False
+    said = 0
+    for now, sent, exposures in steps(world, size):
+        assert np.array_equal(sent.id, said + np.arange(len(sent))), "messages are numbered through"
+        said += len(sent)
+        heard_any |= len(exposures) > 0
+        assert np.all(np.isin(exposures.message, now.board.id))
+        assert np.all(np.diff(now.board.id) > 0)
+        rows = now.board.rows(exposures.message)
+        assert np.array_equal(now.board.id[rows], exposures.message)
+        assert np.array_equal(now.board.sender[rows], exposures.source)
+        assert np.all(exposures.source != exposures.agent)
+        assert np.all((exposures.agent >= 0) & (exposures.agent < size))
+        assert np.all(exposures.weight > 0)
+        pair = exposures.agent * (now.board.id[-1] + 1 if len(now.board) else 1) + exposures.message
+        assert np.all(np.diff(pair) > 0), "sorted by agent, then message, none twice"
+    assert heard_any
+
+
+def test_threads(world: Make, size: int) -> None:
+    """A message begins a thread or joins the one of the message it answers, which its sender has heard."""
+    thread: dict[int, int] = {}
+    heard: set[tuple[int, int]] = set()
+    answers = 0
+    for _, sent, exposures in steps(world, size):
+        for i, sender, answered, its in zip(
+            *(c.tolist() for c in (sent.id, sent.sender, sent.reply_to, sent.thread)), strict=True
+        ):
+            assert its == (thread[answered] if answered >= 0 else i)
+            assert answered < 0 or (sender, answered) in heard
+            answers += answered >= 0
+            thread[i] = its
+        heard |= set(zip(exposures.agent.tolist(), exposures.message.tolist(), strict=True))
+    assert answers > 0
+
+
+def test_a_subset_sees_the_same(world: Make, size: int) -> None:
+    for now, _, _ in steps(world, size, count=4):
+        everyone = now.observe(np.arange(size)).inbox
+        some = np.arange(0, size, 3)
+        part = now.observe(some).inbox
+        for k, agent in enumerate(some.tolist()):
+            whole = slice(everyone.indptr[agent], everyone.indptr[agent + 1])
+            assert np.array_equal(part.of(k).id, everyone.of(agent).id)
+            assert np.array_equal(part.weight[part.indptr[k] : part.indptr[k + 1]], everyone.weight[whole])
+
+
+def test_every_delivered_message_is_read_exactly_once(world: Make, size: int) -> None:
+    """What is delivered to an agent, however long it waits, is in its observation at its next turn and at no other."""
+    due: Counter[tuple[int, int]] = Counter()
+    for now, _, exposures in steps(world, size, count=14):
+        due.update(zip(exposures.agent.tolist(), exposures.message.tolist(), strict=True))
+        turn = now.active()
+        inbox = now.observe(turn).inbox
+        read = Counter(
+            (agent, i)
+            for k, agent in enumerate(turn.tolist())
+            for i in inbox.messages.id[inbox.row[inbox.indptr[k] : inbox.indptr[k + 1]]].tolist()
+        )
+        acting = set(turn.tolist())
+        assert read == Counter({pair: n for pair, n in due.items() if pair[0] in acting})
+        due = Counter({pair: n for pair, n in due.items() if pair[0] not in acting})
+
+
+def test_annotate_fills_only_what_is_not_known(world: Make) -> None:
+    unknown = 0
+    for now, sent, _ in steps(world, 16):
+        before = now.board.expression.copy()
+        now.annotate(np.r_[sent.id, 10**6], np.full((len(sent) + 1, 4), 0.25, dtype=np.float32))
+        new = np.isin(now.board.id, sent.id)
+        missing = np.isnan(before)
+        unknown += int((missing & new[:, None]).sum())
+        assert np.array_equal(now.board.expression[~missing], before[~missing])
+        assert np.all(now.board.expression[missing & new[:, None]] == np.float32(0.25))
+        assert np.all(np.isnan(now.board.expression[missing & ~new[:, None]]))
+    assert unknown > 0
+
+
+def test_words_travel_with_their_message(world: Make) -> None:
+    for now, sent, _ in steps(world, 16):
+        assert sent.text == {i: f"“{a}” 🌀" for i, a in zip(sent.id.tolist(), sent.sender.tolist(), strict=True) if a % 2}
+        assert set(now.board.text) <= set(now.board.id.tolist())
+
+
+def test_worlds_do_not_depend_on_the_global_seed(world: Make) -> None:
+    def told() -> list[list[int]]:
+        return [[*e.agent.tolist(), *e.message.tolist(), *m.reply_to.tolist()] for _, m, e in steps(world, 16)]
+
+    np.random.seed(1)
+    first = told()
+    np.random.seed(2)
+    assert told() == first
+    other = [[*e.agent.tolist(), *e.message.tolist(), *m.reply_to.tolist()] for _, m, e in steps(world, 16, seed=5)]
+    assert other != first
+
+
+def test_out_of_turn_is_refused(world: Make) -> None:
+    streams = Streams(0)
+    now = world(erdos_renyi(17, streams, 3.0))
+    now.reset(streams)
+    everyone = np.arange(17)
+    with pytest.raises(ValueError, match="must ascend"):
+        now.send(Act.idle(everyone[::-1], 4))
+    idle = np.setdiff1d(everyone, now.active())
+    if len(idle):
+        with pytest.raises(ValueError, match="not the turn"):
+            now.send(Act.idle(idle[:1], 4))
+
+
+def test_withheld_messages_reach_nobody(world: Make) -> None:
+    streams = Streams(3)
+    now = world(erdos_renyi(16, streams, 4.0))
+    now.reset(streams)
+    for _ in range(10):
+        act = acts(now, streams)
+        sent = now.send(act)
+        kept = sent.take(sent.sender % 3 != 0)
+        exposures = now.deliver(kept, act)
+        assert not np.any(exposures.source % 3 == 0)
+        assert np.array_equal(now.board.id[now.board.rows(kept.id)], kept.id)
+
+
+# One player among others --------------------------------------------------------------------------------------------
+
+
+def test_the_background_echoes_the_player(few: int) -> None:
+    env = one(WORLDS["forum"], few)
+    env.reset(seed=1)
+    said = {"text": "🌀 “on” and on", "expression": np.array([0.5, -0.5, 0, 1], np.float32), "says": 1, "choice": 0}
+    heard = set()
+    for _ in range(8):
+        seen, *_ = env.step(said)
+        heard |= set(seen["messages"]) - {""}
+        assert np.all(seen["heard"][seen["mask"] == 1] == said["expression"])
+    assert heard == {said["text"]}
+
+
+def test_a_silent_background_says_nothing() -> None:
+    env = one(WORLDS["forum"], 16, background=silent)
+    env.reset(seed=1)
+    assert not any(env.step(env.action_space.sample())[0]["mask"].any() for _ in range(6))
