@@ -1,0 +1,36 @@
+"""Scripted agents: they say written lines, whatever they hear."""
+
+from __future__ import annotations
+
+from contagium.agents.policy import Setting
+from contagium.envs.rng import Streams
+from contagium.envs.world import Act, Observation
+
+
+class Scripted:
+    """Each agent says a line of its persona, drawn anew every step; index agents those of their strain.
+
+    lines: what agents say who are not index cases; by default the examples of their persona.
+    """
+
+    def __init__(self, lines: tuple[str, ...] = ()) -> None:
+        self._lines = lines
+
+    speaks = True
+
+    def begin(self, setting: Setting) -> None:
+        self._setting = setting
+        plain = self._lines or setting.background.examples
+        self._spoken = (plain, *(persona.examples for persona in setting.personas))
+        for persona, lines in zip((setting.background, *setting.personas), self._spoken, strict=True):
+            if not lines:
+                raise ValueError(f"scripted agents need lines to say, but persona {persona.name} has no examples")
+
+    async def act(self, observation: Observation, rng: Streams) -> Act:
+        act = Act.idle(observation.agents, len(self._setting.axes))
+        act.says[:] = True
+        draw = rng.uniform("script", observation.step, observation.agents)
+        for agent, u in zip(observation.agents.tolist(), draw.tolist(), strict=True):
+            lines = self._spoken[1 + int(self._setting.population.strain[agent])]
+            act.text[agent] = lines[int(u * len(lines))]
+        return act
