@@ -1,0 +1,140 @@
+"""The case definition: from readings to compartments, with hysteresis, and from transitions to candidate causes."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contagium.envs.message import Exposures
+
+COMPARTMENTS = ("S", "I", "R")
+
+
+class CaseDefinition(BaseModel):
+    """When an agent is a case of a strain.
+
+    instrument: whose readings of the strain axis decide, where a message has words; an expression stated outright is taken at
+    its word: it shows the strain from 0.5, one such message makes a case and one without it ends the case. confirm, window:
+    an agent becomes a case when `confirm` of its last `window` readings reach the persona's `enter`
+    threshold. recover_after: it recovers when that many readings in a row lie under `stay`. cause_window: steps back in which an
+    exposure is a candidate cause. A recovered agent can become a case again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    instrument: str = "embedding"
+    confirm: Annotated[int, Field(ge=1)] = 2
+    window: Annotated[int, Field(ge=1)] = 3
+    recover_after: Annotated[int, Field(ge=1)] = 3
+    cause_window: Annotated[int, Field(ge=1)] = 3
+
+    @model_validator(mode="after")
+    def _window_holds_confirm(self) -> CaseDefinition:
+        if self.confirm > self.window:
+            raise ValueError(f"confirm must be at most window ({self.window}), got {self.confirm}")
+        return self
+
+
+@dataclass(frozen=True)
+class CaseMoves:
+    """Who moved, all shape (k,): agent ids, origin and target as indices into COMPARTMENTS."""
+
+    agents: NDArray[np.int64]
+    origin: NDArray[np.int8]
+    target: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Candidate causes of k transitions, one row each: move (m,) row of the transition, message, source, step, dose, probability.
+
+    probability: the exposure's weight × dose as a share of all of that transition's candidates.
+    """
+
+    move: NDArray[np.int64]
+    message: NDArray[np.int64]
+    source: NDArray[np.int64]
+    step: NDArray[np.int64]
+    dose: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+
+class CaseTracker:
+    """Keeps, for one strain, the compartment of each agent as the observer sees it. compartment: (N,) index into COMPARTMENTS."""
+
+    def __init__(self, definition: CaseDefinition, index_case: NDArray[np.bool_]) -> None:
+        self._definition = definition
+        size = len(index_case)
+        self.compartment = index_case.astype(np.int8)
+        self._reached = np.zeros((size, definition.window), dtype=bool)
+        self._below = np.zeros(size, dtype=np.int64)
+        self._heard: deque[tuple[Exposures, NDArray[np.float64]]] = deque(maxlen=definition.cause_window)
+        self._shown = (np.empty(0, dtype=np.int64), np.empty(0))
+
+    def read(
+        self,
+        agents: NDArray[np.int64],
+        reached: NDArray[np.bool_],
+        held: NDArray[np.bool_],
+        certain: NDArray[np.bool_] | bool = False,
+    ) -> CaseMoves:
+        """Take one reading each of `agents` (n,): whether it reached `enter`, whether it held `stay`. Who has none stays put.
+
+        certain: whether the reading is a statement and not a measurement; then it needs no confirming, and one ends a case.
+        """
+        self._reached[agents] = np.column_stack([self._reached[agents, 1:], reached])
+        self._below[agents] = np.where(held, 0, self._below[agents] + 1)
+        now = self.compartment[agents]
+        confirmed = self._reached[agents].sum(axis=1) >= self._definition.confirm
+        over = self._below[agents] >= self._definition.recover_after
+        enters = (now != 1) & (confirmed | (certain & reached))
+        recovers = (now == 1) & (over | (certain & ~held))
+        moved = np.flatnonzero(enters | recovers)
+        target = np.where(enters, 1, 2).astype(np.int8)[moved]
+        self.compartment[agents[moved]] = target
+        # A new episode is judged by its own readings. What let an agent in was held, so `_below` begins at 0 by itself.
+        self._reached[agents[moved]] = False
+        return CaseMoves(agents[moved], now[moved], target)
+
+    def show(self, messages: NDArray[np.int64], dose: NDArray[np.float64]) -> None:
+        """Remember how strongly each message (n,) shows the strain, 0 where it does not. Ids ascending over all calls."""
+        shown = dose > 0
+        self._shown = np.r_[self._shown[0], messages[shown]], np.r_[self._shown[1], dose[shown]]
+
+    def hear(self, exposures: Exposures, oldest: int) -> None:
+        """Remember who heard which dose; call once a step, last. oldest: messages with a smaller id are never heard again."""
+        ids, doses = self._shown
+        at = np.searchsorted(ids, exposures.message)
+        found = at < len(ids)
+        found[found] = ids[at[found]] == exposures.message[found]
+        self._heard.append((exposures.take(found), doses[at[found]]))
+        kept = ids >= oldest
+        self._shown = ids[kept], doses[kept]
+
+    def candidates(self, moves: CaseMoves) -> Candidates:
+        """What may have caused each move into I: the exposures of the window whose message shows the strain."""
+        parts = [_of_step(moves, heard, dose) for heard, dose in self._heard]
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.empty(0)] * 6
+        move, message, source, step = (c.astype(np.int64) for c in columns[:4])
+        dose, share = columns[4], columns[5]
+        order = np.lexsort((message, step, move))
+        total = np.bincount(move, share, minlength=len(moves.agents))
+        probability = share / total[move] if len(move) else share
+        return Candidates(move[order], message[order], source[order], step[order], dose[order], probability[order])
+
+
+def _of_step(moves: CaseMoves, heard: Exposures, dose: NDArray[np.float64]) -> tuple[NDArray[np.generic], ...]:
+    """Move, message, source, step, dose and weight × dose of the exposures of one step that precede moves into I."""
+    into = np.flatnonzero(moves.target == 1)
+    start = np.searchsorted(heard.agent, moves.agents[into], side="left")
+    count = np.searchsorted(heard.agent, moves.agents[into], side="right") - start
+    move = np.repeat(into, count)
+    first = np.concatenate([[0], np.cumsum(count)])[:-1]
+    rows = np.repeat(start - first, count) + np.arange(count.sum())
+    share = dose[rows] * heard.weight[rows]
+    return move, heard.message[rows], heard.source[rows], np.full(len(rows), heard.step), dose[rows], share
