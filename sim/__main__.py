@@ -1,0 +1,166 @@
+"""The application: `contagium …` or `python -m sim …`. Heavy imports wait until a run is really asked for."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from contagium.sim.credentials import refusal
+
+if TYPE_CHECKING:
+    from contagium.sim.scenario import Scenario
+
+FREE_TEXT = re.compile(r"(persona|background|pressure)(\.\w+)*\.text")
+"""Keys whose value is taken from the command line exactly as typed: no quoting, interpolation or list syntax applies."""
+
+
+class UserError(Exception):
+    """Something the user can mend: one line, exit status 2."""
+
+
+def main() -> None:
+    """Run the application; exit status 0 done, 1 a run failed after it started, 2 it could not be started, 130 Ctrl-C."""
+    sys.exit(_run(sys.argv))
+
+
+def _run(arguments: list[str]) -> int:
+    # Hydra would otherwise print errors itself, over many lines, and exit with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # The sentence encoder's small matrices run several times faster on one thread than on threads that wait for a busy core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _know_texts()
+    try:
+        # Before Hydra, which keeps and repeats what it is given.
+        for key, _, value in (argument.partition("=") for argument in arguments[1:]):
+            if reason := refusal(key, value):
+                raise UserError(reason)
+        sys.argv = [arguments[0], *(_protect(argument) for argument in arguments[1:])]
+        hydra.main(version_base="1.3", config_path="pkg://contagium.conf", config_name="config")(_job)()
+    except HydraException as error:
+        return _complain(_hydra_line(error), 2)
+    except (UserError, OmegaConfBaseException, ValueError, OSError) as error:
+        # Those that are not ours are Hydra's, about arguments it cannot use: a run's own errors end in `_job`.
+        return _complain(str(error).splitlines()[0], 2)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _job(config: DictConfig) -> None:
+    """What Hydra runs once, or once for each combination of a sweep. SystemExit: the run did not end well.
+
+    No other exception leaves it, for Hydra would print all arguments above each.
+    """
+    from contagium.sim.application import perform
+
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    # As a plain list, for a configuration would resolve what stands in it.
+    arguments = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
+    command = shlex.join(["contagium", *map(_plain, arguments)])
+    try:
+        status = perform(_scenario(config), directory, command)
+    except UserError as error:
+        status = _complain(str(error), 2)
+    except OmegaConfBaseException as error:
+        status = _complain(str(error).splitlines()[0], 2)
+    except KeyboardInterrupt:
+        status = 130
+    except Exception:
+        # An error of the program itself, to be reported with all there is to know.
+        traceback.print_exc()
+        status = 1
+    if status:
+        _leave_nothing(directory)
+        sys.exit(status)
+
+
+def _scenario(config: DictConfig) -> Scenario:
+    from contagium.sim.build import ScenarioError
+    from contagium.sim.scenario import make_scenario
+
+    _know_texts()
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]}: a value is needed, e.g. {missing[0]}=…")
+    composed = OmegaConf.to_container(config, resolve=True)
+    try:
+        return make_scenario(composed)
+    except ScenarioError as error:
+        raise UserError(str(error)) from error
+
+
+def _leave_nothing(directory: Path) -> None:
+    """Remove what Hydra made for a run that left nothing: its directory and, up to here, those above it, where they are empty."""
+    here = Path.cwd()
+    try:
+        for place in (directory, *(above for above in directory.parents if here in above.parents)):
+            place.rmdir()
+    except OSError:
+        return
+
+
+def _know_texts() -> None:
+    """Tell OmegaConf of the resolver that `_protect` uses; a sweep's launcher may run `_job` in a process of its own."""
+    OmegaConf.register_new_resolver("text", _decode, replace=True)
+
+
+def _protect(argument: str) -> str:
+    """A free-text override as a resolver call, so that no character of the text has a meaning to Hydra's grammar."""
+    key, equals, value = argument.partition("=")
+    if not equals or not FREE_TEXT.fullmatch(key.lstrip("+")):
+        return argument
+    return f"{key}=${{text:x{value.encode('utf-8', 'surrogateescape').hex()}}}"
+
+
+def _decode(text: str) -> str:
+    return bytes.fromhex(text[1:]).decode("utf-8", "replace")
+
+
+def _plain(argument: str) -> str:
+    """The argument as it was typed, before `_protect`."""
+    key, _, value = argument.partition("=")
+    return f"{key}={_decode(value[7:-1])}" if value.startswith("${text:x") else argument
+
+
+def _hydra_line(error: HydraException) -> str:
+    """Hydra's complaint in one line, with the nearest key where one is misspelt."""
+    text = str(error).splitlines()[0].rstrip(".")
+    if misspelt := re.search(r"Could not override '([^']+)'", text):
+        return f"{misspelt[1]}: no such key{_nearest(misspelt[1])}"
+    if isinstance(error, OverrideParseException):
+        return f"{_plain(error.override)}: not of the form key=value ({text}); a value with special characters needs quotes"
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return f"{group}: no choice {choice!r}; there are: {', '.join(error.options)}"
+    return text
+
+
+def _nearest(key: str) -> str:
+    """A hint at the key most like `key` in the packaged configuration."""
+    from contagium.sim.keys import known_keys
+
+    near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else " (contagium --cfg job shows all keys)"
+
+
+def _complain(line: str, status: int) -> int:
+    print(f"contagium: {line}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    main()

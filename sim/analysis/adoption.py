@@ -1,0 +1,140 @@
+"""How a persona was taken up: who said what when, and whether in own words or by copying what was heard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contagium.sim.analysis.epidemic import chosen_strain, last_step, onsets
+from contagium.sim.log import Run
+
+COPIED_FROM = 0.5
+"""Share of a message's word sequences heard before from which it counts as copied."""
+
+WORDS = 4
+"""Length of the word sequences compared; a shorter message is compared whole."""
+
+OWN_WORDS, COPIED, NO_TEXT = "own_words", "copied", "no_text"
+SCORED, SILENT, MISSING, UNREAD = range(4)
+"""States of a cell of `Scores`: it has a score; nothing was said (or logged); the turn is missing; what was said has no score."""
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text in lower case, without punctuation; an apostrophe inside a word stays."""
+    return tuple(re.findall(r"\w+(?:['\u2019]\w+)*", text.casefold()))
+
+
+def grams(said: tuple[str, ...], length: int) -> set[tuple[str, ...]]:
+    """All runs of `length` consecutive words."""
+    return {said[i : i + length] for i in range(len(said) - length + 1)}
+
+
+def copied_share(text: str, heard: Iterable[str]) -> float:
+    """Share of the 4-word sequences of `text` that occur in any text of `heard`. NaN for a text without words."""
+    said = words(text)
+    if not said:
+        return float("nan")
+    length = min(WORDS, len(said))
+    mine = grams(said, length)
+    known = set().union(*(grams(words(other), length) for other in heard))
+    return len(mine & known) / len(mine)
+
+
+def adoptions(run: Run, strain: str | None = None, copied_from: float = COPIED_FROM) -> pd.DataFrame:
+    """For each case but the index cases: agent, step, message, copied_share, how ("own_words", "copied" or "no_text").
+
+    Judged is the message with which the agent became a case (of several in that step the one that shows the strain most) against
+    all texts the agent was exposed to in earlier steps and the persona's example lines. "no_text": no words were said or logged.
+    """
+    strain = chosen_strain(run, strain)
+    cases = onsets(run, strain)
+    cases = cases.loc[~cases["index"], ["agent", "step"]]
+    texts = _texts(run, strain)
+    spoken = texts.sort_values(strain, kind="stable").drop_duplicates(["sender", "step"], keep="last")
+    spoken = spoken.rename(columns={"sender": "agent", "id": "message"})
+    cases = cases.merge(spoken[["agent", "step", "message", "text"]], on=["agent", "step"], how="left")
+    heard = _heard(run, texts, cases.loc[cases["text"].notna(), "agent"])
+    examples = _examples(run, strain)
+    shares = []
+    for agent, step, text in zip(cases["agent"], cases["step"], cases["text"], strict=True):
+        before = [said for at, said in heard.get(agent, ()) if at < step]
+        shares.append(copied_share(text, [*before, *examples]) if isinstance(text, str) else float("nan"))
+    share = pd.Series(shares, index=cases.index, dtype=float)
+    how = np.select([share.isna(), share >= copied_from], [NO_TEXT, COPIED], OWN_WORDS)
+    return cases[["agent", "step", "message"]].astype({"message": "Int64"}).assign(copied_share=share, how=how)
+
+
+def _texts(run: Run, strain: str) -> pd.DataFrame:
+    """Messages that have a text: id, step, sender, text and the score on the strain axis."""
+    messages = run.messages
+    said = messages.loc[messages["text"].notna(), ["id", "step", "sender", "text"]]
+    return said.assign(**{strain: messages.get(strain, np.nan)})
+
+
+def _heard(run: Run, texts: pd.DataFrame, agents: pd.Series) -> dict[int, list[tuple[int, str]]]:
+    """By agent: step of exposure and text of all that it heard."""
+    exposures = run.exposures
+    mine = exposures.loc[exposures["agent"].isin(agents), ["agent", "step", "message"]]
+    mine = mine.merge(texts[["id", "text"]], left_on="message", right_on="id")
+    return {
+        int(agent): list(zip(rows["step"].tolist(), rows["text"].tolist(), strict=True)) for agent, rows in mine.groupby("agent")
+    }
+
+
+def _examples(run: Run, strain: str) -> list[str]:
+    persona = run.meta["scenario"].get("persona", {})
+    return list(persona.get("examples", ())) if persona.get("name") == strain else []
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Who said what when. agents: (n,) ids. steps: (t,). score: (n, t), NaN where none. state: (n, t), SCORED to UNREAD.
+
+    total: agents there are, where `agents` are only a part.
+    """
+
+    agents: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    score: NDArray[np.float64]
+    state: NDArray[np.int64]
+    total: int
+
+
+def persona_scores(run: Run, strain: str | None = None, limit: int | None = None) -> Scores:
+    """The highest score on the strain axis that each agent's messages reached in each step, agents in order of onset.
+
+    Index cases come first, agents that never were a case last. Agents of whom nothing is logged in detail are left out. Of more
+    than `limit` agents that many are taken, evenly from first to last.
+    """
+    strain = chosen_strain(run, strain)
+    everybody = agents = _by_onset(run, strain)
+    if limit is not None and len(everybody) > limit:
+        agents = everybody[np.linspace(0, len(everybody) - 1, limit).round().astype(int)]
+    steps = np.arange(last_step(run) + 1)
+    score = np.full((len(agents), len(steps)), np.nan)
+    state = np.full(score.shape, SILENT)
+    if not score.size:
+        return Scores(agents, steps, score, state, len(everybody))
+    row = pd.Series(np.arange(len(agents)), index=agents)
+    messages, turns = run.messages, run.table("turn")
+    messages = messages[messages["sender"].isin(agents)]
+    turns = turns[turns["agent"].isin(agents)]
+    state[row[turns["agent"]], turns["step"]] = MISSING
+    state[row[messages["sender"]], messages["step"]] = UNREAD
+    if strain in messages:
+        best = messages.dropna(subset=[strain]).groupby(["sender", "step"])[strain].max().reset_index()
+        score[row[best["sender"]], best["step"]] = best[strain].to_numpy(np.float64)
+        state[~np.isnan(score)] = SCORED
+    return Scores(agents, steps, score, state, len(everybody))
+
+
+def _by_onset(run: Run, strain: str) -> NDArray[np.int64]:
+    """Agents logged in detail, by onset of their case and then by id."""
+    agents = run.agents.loc[run.agents["detailed"] == 1, "id"]
+    onset = agents.map(onsets(run, strain).set_index("agent")["step"]).fillna(np.inf)
+    return agents.to_numpy(np.int64)[np.lexsort((agents, onset))]

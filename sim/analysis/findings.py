@@ -1,0 +1,90 @@
+"""All that the outputs of one run share, computed once, so that no table and no figure can disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contagium.sim.analysis.adoption import Scores, adoptions, persona_scores
+from contagium.sim.analysis.affect import affect_curves
+from contagium.sim.analysis.epidemic import (
+    Peak,
+    Share,
+    attack_rate,
+    chosen_strain,
+    compartment_curves,
+    final_size,
+    last_step,
+    peak_prevalence,
+    states,
+)
+from contagium.sim.analysis.layout import NetworkLayout, TreeLayout, network_layout, tree_layout
+from contagium.sim.analysis.reproduction import Estimate, estimate
+from contagium.sim.analysis.tree import Chains, chains
+from contagium.sim.log import Run
+
+SCORE_ROWS = 60
+"""Agents in the heat map of who said what."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one run shows of its first strain, by the observer's case definition. steps: how many were done.
+
+    explained: mean share of a case's cause that candidate sources account for, None without cases. scores: of at most SCORE_ROWS
+    agents. shown: the steps (start, middle, end) of `states`, each (n,) compartments of the agents of `network`. names: agent →
+    name. threshold: the reading from which a message shows the strain, None where the run does not say.
+    """
+
+    strain: str
+    steps: int
+    attack: Share
+    size: Share
+    peak: Peak | None
+    r0: Estimate
+    curves: pd.DataFrame
+    affect: dict[str, pd.DataFrame]
+    chains: Chains
+    explained: float | None
+    adoption: pd.DataFrame
+    scores: Scores
+    network: NetworkLayout
+    tree: TreeLayout
+    shown: tuple[int, ...]
+    states: list[NDArray[np.object_]]
+    names: dict[int, str]
+    threshold: float | None
+
+
+def find(run: Run, strain: str | None = None) -> Findings:
+    """Everything the summary, the figures and the report say of a run, whether it finished or not."""
+    strain = chosen_strain(run, strain)
+    found, last = chains(run, strain), last_step(run)
+    index = found.cases.loc[found.cases["index"], "agent"].to_numpy(np.int64)
+    caught = found.cases[~found.cases["index"]]
+    network = network_layout(run, index, seed=int(run.meta["seed"]))
+    shown = tuple(dict.fromkeys((-1, (last - 1) // 2, last))) if last >= 0 else (-1,)
+    drawn = pd.Index(run.agents["id"]).get_indexer(network.agents)
+    return Findings(
+        strain=strain,
+        steps=last + 1,
+        attack=attack_rate(run, strain),
+        size=final_size(run, strain),
+        peak=peak_prevalence(run, strain),
+        r0=estimate(found, last),
+        curves=compartment_curves(run, strain),
+        affect=affect_curves(run),
+        chains=found,
+        explained=float(caught["explained"].mean()) if len(caught) else None,
+        adoption=adoptions(run, strain),
+        scores=persona_scores(run, strain, limit=SCORE_ROWS),
+        network=network,
+        tree=tree_layout(found),
+        shown=shown,
+        states=[state[drawn] for state in states(run, shown, strain)],
+        names=dict(zip(run.agents["id"].tolist(), run.agents["name"].tolist(), strict=True)),
+        threshold=run.meta.get("detection", {}).get(strain, {}).get("enter"),
+    )

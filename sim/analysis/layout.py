@@ -1,0 +1,125 @@
+"""Where things stand in a figure: computed here, with a seed, so that drawing computes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contagium.sim.analysis.tree import Chains
+from contagium.sim.log import Run
+
+NETWORK_LIMIT = 300
+ROOTS = 3
+"""Index cases from which the walk over a large network begins: from more, a bounded sample would hold no neighbourhoods."""
+
+TREE_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class NetworkLayout:
+    """agents: (n,) ids drawn, of `total`. position: (n, 2). edges: (m, 2) rows of `agents`, each pair once. index: (n,) bool."""
+
+    agents: NDArray[np.int64]
+    position: NDArray[np.float64]
+    edges: NDArray[np.int64]
+    index: NDArray[np.bool_]
+    total: int
+
+
+def network_layout(run: Run, index: NDArray[np.int64], seed: int, limit: int = NETWORK_LIMIT) -> NetworkLayout:
+    """A spring layout of all agents, or of the first `limit` that a breadth-first walk from ROOTS of the index cases meets."""
+    import networkx as nx
+
+    ids = run.agents["id"].to_numpy(np.int64)
+    pairs = run.edges[["source", "target"]].to_numpy(np.int64)
+    chosen = ids if len(ids) <= limit else breadth_first(ids, pairs, index[:ROOTS], limit)
+    inside = np.isin(pairs, chosen).all(axis=1)
+    order = np.argsort(chosen)
+    edges = order[np.searchsorted(chosen, np.sort(pairs[inside], axis=1), sorter=order)].reshape(-1, 2)
+    edges = np.unique(edges[edges[:, 0] != edges[:, 1]], axis=0)
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(chosen)))
+    graph.add_edges_from(edges.tolist())
+    placed = nx.spring_layout(graph, seed=seed % 2**32, iterations=100)
+    position = np.array([placed[k] for k in range(len(chosen))], dtype=float).reshape(-1, 2)
+    return NetworkLayout(chosen, position, edges, np.isin(chosen, index), len(ids))
+
+
+def breadth_first(ids: NDArray[np.int64], pairs: NDArray[np.int64], roots: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """The first `limit` of `ids` that a walk over `pairs` (m, 2), either way, meets from `roots`, then from whoever is left."""
+    met: NDArray[np.int64] = roots[:limit]
+    ring = met
+    while len(met) < limit:
+        touching = np.r_[pairs[np.isin(pairs[:, 0], ring), 1], pairs[np.isin(pairs[:, 1], ring), 0]]
+        ring = np.setdiff1d(touching, met)
+        if not len(ring):
+            ring = np.setdiff1d(ids, met)[:1]
+        met = np.r_[met, ring][:limit]
+    return met
+
+
+@dataclass(frozen=True)
+class TreeLayout:
+    """cases: those drawn, of `total`. position: (n, 2), generation and place. links: (m, 2) rows of `cases`.
+
+    probability: (m,). parent: (m,) bool, whether the link is of the tree itself.
+    """
+
+    cases: pd.DataFrame
+    position: NDArray[np.float64]
+    links: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    parent: NDArray[np.bool_]
+    total: int
+
+
+def tree_layout(found: Chains, limit: int = TREE_LIMIT) -> TreeLayout:
+    """Cases by generation from left to right; families keep together, so that the tree's own edges do not cross.
+
+    Of more than `limit` cases the largest families are drawn, and of one that does not fit its earliest cases, so that nobody is
+    shown without the parent.
+    """
+    cases = found.cases if len(found.cases) <= limit else _largest_families(found.cases).head(limit)
+    agent, parent = cases["agent"].to_numpy(np.int64), cases["parent"].to_numpy(np.int64)
+    row = pd.Series(np.arange(len(cases)), index=agent)
+    links = found.links[found.links["source"].isin(agent) & found.links["target"].isin(agent)]
+    ends = np.column_stack([row[links["source"]], row[links["target"]]]).astype(np.int64).reshape(-1, 2)
+    children: dict[int, list[int]] = {}
+    for k, source in enumerate(parent.tolist()):
+        children.setdefault(-1 if source < 0 else int(row[source]), []).append(k)
+    position = np.column_stack([cases["generation"].to_numpy(float), _places(len(cases), children)])
+    is_parent = parent[ends[:, 1]] == agent[ends[:, 0]]
+    return TreeLayout(cases, position, ends, links["probability"].to_numpy(float), is_parent, len(found.cases))
+
+
+def _largest_families(cases: pd.DataFrame) -> pd.DataFrame:
+    """Cases by the size of the family they descend from, then by family, then by onset."""
+    root: dict[int, int] = {}
+    for agent, parent in zip(cases["agent"].tolist(), cases["parent"].tolist(), strict=True):
+        root[agent] = agent if parent < 0 else root[parent]
+    family = cases["agent"].map(root)
+    size = family.map(family.value_counts())
+    return cases.iloc[np.lexsort((np.arange(len(cases)), family, -size))]
+
+
+def _places(count: int, children: dict[int, list[int]]) -> NDArray[np.float64]:
+    """The height of each case: leaves one below the other, every other case midway between its first and last child."""
+    place = np.zeros(count)
+    leaves = 0
+    order: list[int] = []
+    waiting = children.get(-1, [])[::-1]
+    while waiting:
+        case = waiting.pop()
+        order.append(case)
+        if case in children:
+            waiting.extend(children[case][::-1])
+        else:
+            place[case] = leaves
+            leaves += 1
+    for case in reversed(order):
+        if case in children:
+            place[case] = (place[children[case][0]] + place[children[case][-1]]) / 2
+    return place

@@ -1,0 +1,45 @@
+"""Everything a run leaves for people: summary.json, transcript.md, report.html and the figures."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from contagium.sim.log import open_run
+
+
+def write_outputs(run_dir: str | Path) -> dict[str, Any]:
+    """Analyse the run in `run_dir`, finished or not, write all outputs beside its log and return the content of summary.json.
+
+    Each file is written aside and then put in place, so that none is ever half there. LogError: there is no readable run.
+    """
+    # Drawing and statistics are loaded only now, so that a run starts without them.
+    from contagium.sim.analysis.figures import draw
+    from contagium.sim.analysis.findings import find
+    from contagium.sim.analysis.report import report
+    from contagium.sim.analysis.summary import summarise
+    from contagium.sim.analysis.transcript import transcript
+
+    directory, run = Path(run_dir), open_run(run_dir)
+    try:
+        found = find(run)
+        summary = summarise(run, found)
+        figures = draw(found)
+        (directory / "figures").mkdir(exist_ok=True)
+        for figure in figures:
+            _put(directory / "figures" / f"{figure.name}.png", figure.png)
+            _put(directory / "figures" / f"{figure.name}.svg", figure.svg)
+        _put(directory / "transcript.md", transcript(run, found).encode())
+        _put(directory / "report.html", report(run, found, summary, figures).encode())
+        _put(directory / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    finally:
+        run.close()
+    return summary
+
+
+def _put(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(content)
+    os.replace(aside, path)

@@ -1,0 +1,202 @@
+"""report.html: one page that says in plain words what spread, shows it, and stands alone without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from contagium.sim.analysis.adoption import COPIED_FROM
+from contagium.sim.analysis.figures import Picture
+from contagium.sim.analysis.findings import Findings
+from contagium.sim.analysis.text import clip, html_said, html_text
+from contagium.sim.log import Run
+
+TOP = 15
+"""Messages in the table of those that show the persona most."""
+
+CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+STYLE = """
+:root { color-scheme: light; --ink: #1b1f24; --soft: #59636e; --line: #d9dee3; --fill: #f6f8fa }
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); max-width: 60rem; margin: 2.5rem auto; padding: 0 1.2rem }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line) }
+.lead { font-size: 1.2rem; margin: .8rem 0 } .soft, figcaption, caption { color: var(--soft); font-size: .9rem; text-align: left }
+.warn { background: #fff4e5; border-left: 4px solid #e69f00; padding: .5rem .8rem }
+figure { margin: 1.4rem 0 } img { max-width: 100%; height: auto }
+table { border-collapse: collapse; width: 100% } th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0 }
+tr { border-bottom: 1px solid var(--line) } td.number { text-align: right; font-variant-numeric: tabular-nums }
+.said, code, pre { overflow-wrap: anywhere; white-space: pre-wrap } .said { display: block; max-height: 12em; overflow: auto }
+pre, code { background: var(--fill); font-size: .85rem } pre { padding: .8rem; max-height: 40rem; overflow: auto }
+@media print { body { margin: 0; max-width: none } figure { break-inside: avoid } }
+"""
+
+
+def report(run: Run, found: Findings, summary: dict[str, Any], figures: Sequence[Picture]) -> str:
+    """The page as HTML. All that models, files or users wrote is escaped; the page may load nothing and run nothing."""
+    title = html_text(f"{run.meta['name']}: {found.strain}")
+    sections = [
+        _headline(run, found, summary),
+        _numbers(found, summary),
+        _section("How it was taken up", _adoption(summary)),
+        _section("Figures", "".join(_figure(picture) for picture in figures)),
+        _section("What showed the persona most, index cases aside", _messages(run, found)),
+        _section("What failed", _failures(run, found, summary)),
+        _section("How to repeat it", _reproduce(run, summary)),
+        _details("Configuration", run.meta["scenario"]),
+    ]
+    head = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{html_text(CONTENT_POLICY)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head>\n"
+    )
+    return head + f"<body>\n<h1>{title}</h1>\n" + "\n".join(sections) + "\n</body></html>\n"
+
+
+def headline(found: Findings, status: str) -> str:
+    """One sentence: what spread."""
+    count, of, strain = found.attack.count, found.attack.of, found.strain
+    steps = f"{found.steps} step{'' if found.steps == 1 else 's'}"
+    if not found.size.of:
+        return f"The run ended ({status}) before its population was recorded."
+    if not of:
+        return f"Every one of the {found.size.of} agents was an index case, so nobody was left to take up the {strain} persona."
+    who = {0: f"None of {of}", of: f"All {of}"}.get(count, f"{count} of {of}")
+    agents = "susceptible agent" if of == 1 else "susceptible agents"
+    index = found.size.count - count
+    after = "" if index else "; nobody was seeded with it"
+    return f"{who} {agents} took up the {strain} persona in {steps}{after}."
+
+
+def _headline(run: Run, found: Findings, summary: dict[str, Any]) -> str:
+    meta, warning = run.meta, ""
+    if meta["status"] != "finished":
+        why = f": {meta['reason']}" if meta.get("reason") else ""
+        words = f"This run is {meta['status']} after {found.steps} of {meta['steps']} planned steps{why}."
+        warning = f'<p class="warn">{html_text(words)} All numbers are of those steps.</p>'
+    r0 = summary["r0"]
+    pace = (
+        f"No reproduction number: {r0['reason']}."
+        if "reason" in r0
+        else f"An early case led to {r0['estimate']:.2f} more on average (95% interval {r0['low']:.2f} to {r0['high']:.2f})."
+    )
+    return f'<p class="lead">{html_text(headline(found, meta["status"]))} {html_text(pace)}</p>{warning}'
+
+
+def _numbers(found: Findings, summary: dict[str, Any]) -> str:
+    peak, r0 = found.peak, summary["r0"]
+    rows = [
+        ("Attack rate", f"{_share(found.attack.value)} ({found.attack.count} of {found.attack.of} susceptible agents)"),
+        ("Final size", f"{_share(found.size.value)} of all {found.size.of} agents, index cases included"),
+        ("Peak prevalence", f"{_share(peak.share)} {_when(peak.step)}" if peak else "no compartments were recorded"),
+        (
+            "Reproduction number",
+            r0["reason"]
+            if "reason" in r0
+            else f"{r0['estimate']:.2f} (95% interval {r0['low']:.2f} to {r0['high']:.2f}; {r0['n']} cases; {r0['method']})",
+        ),
+        ("Index cases", summary["index_cases"]),
+        ("Cases without a known source", summary["spontaneous_cases"]),
+        ("Causes that candidate sources explain", _share(found.explained)),
+        ("Messages, exposures", f"{summary['messages']}, {summary['exposures']}"),
+        (
+            "Calls of a language model",
+            f"{summary['calls']} ({summary['prompt_tokens']} tokens read, {summary['completion_tokens']} written)",
+        ),
+        ("Wall time", "not known" if summary["wall_seconds"] is None else f"{summary['wall_seconds']:.1f} s"),
+    ]
+    note = (
+        '<p class="soft">Attack rate and peak are counts of this one run, not estimates: its agents influence each other, so '
+        "only repeats with other seeds show how much they vary. The reproduction number sinks as susceptible agents run "
+        "out, which in a small population is soon.</p>"
+    )
+    return _section("Key numbers", _table(rows) + note)
+
+
+def _when(step: int) -> str:
+    return "after seeding" if step < 0 else f"after step {step}"
+
+
+def _share(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.1%}"
+
+
+def _adoption(summary: dict[str, Any]) -> str:
+    how = summary["adoption"]
+    rows = [
+        ("In own words", how["own_words"]),
+        (f"Copied: at least {COPIED_FROM:.0%} of its four-word sequences had been heard before", how["copied"]),
+        ("No words said or logged (mechanistic agents, agents not logged in detail)", how["no_text"]),
+    ]
+    return "<p>The message with which each new case began, compared with all the agent had heard before:</p>" + _table(rows)
+
+
+def _figure(picture: Picture) -> str:
+    data = base64.b64encode(picture.svg).decode()
+    caption = html_text(picture.caption)
+    return f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+
+
+def _messages(run: Run, found: Findings) -> str:
+    """The highest-scoring texts, each once, of agents that were not seeded: index cases were made to say theirs."""
+    messages, cases = run.messages, found.chains.cases
+    index = cases.loc[cases["index"], "agent"]
+    said = messages[messages["text"].notna() & ~messages["sender"].isin(index)]
+    if found.strain not in said or said[found.strain].isna().all():
+        return "<p>No agent but the index cases said anything in words that has a persona score.</p>"
+    ranked = said.dropna(subset=[found.strain]).sort_values(found.strain, ascending=False, kind="stable")
+    best = ranked.drop_duplicates("text").head(TOP)
+    head = "<tr><th>step</th><th>agent</th><th>score</th><th>message</th></tr>"
+    rows = [
+        f'<tr><td class="number">{row["step"]}</td><td><bdi>{html_text(found.names[row["sender"]])}</bdi></td>'
+        f'<td class="number">{row[found.strain]:.2f}</td>'
+        f"<td>{html_said(clip(row['text'], 600))}</td></tr>"
+        for row in best.to_dict("records")
+    ]
+    return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
+    failed, readings = summary["failed_readings"], summary["readings"]
+    rate = f" ({failed / readings:.1%})" if readings else ""
+    rows: list[tuple[str, object]] = [
+        ("Missing turns", summary["missing_turns"]),
+        ("Failed calls", f"{summary['failed_calls']} of {summary['calls']}"),
+        ("Failed readings, agents logged in detail", f"{failed} of {readings}{rate}"),
+        ("Failed readings, all agents", summary["failed_readings_all_agents"]),
+    ]
+    rule = run.meta.get("detection", {}).get(found.strain)
+    if rule:
+        false = rule.get("false_positive_rate")
+        known = "not measured" if false is None else f"{false:.1%} of messages in control runs"
+        rows.append(("Case threshold", f"{rule['instrument']} ≥ {rule['enter']:g}, held down to {rule['stay']:g}"))
+        rows.append(("False positives at that threshold", known))
+    reasons = run.table("turn")["reason"].dropna().value_counts().head(5)
+    listed = "".join(f"<li>{count} × {html_said(clip(str(reason), 300))}</li>" for reason, count in reasons.items())
+    return _table(rows) + (f"<p>Reasons of missing turns:</p><ul>{listed}</ul>" if listed else "")
+
+
+def _reproduce(run: Run, summary: dict[str, Any]) -> str:
+    rows = [
+        ("Command", run.meta["command"]),
+        ("Seed", summary["seed"]),
+        ("Started", run.meta["started"]),
+        ("Log schema", summary["schema_version"]),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in summary["versions"].items())),
+    ]
+    return _table(rows)
+
+
+def _table(rows: Iterable[tuple[str, object]]) -> str:
+    return "<table>" + "".join(f"<tr><th>{html_text(k)}</th><td>{html_text(v)}</td></tr>" for k, v in rows) + "</table>"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{html_text(title)}</h2>{content}</section>"
+
+
+def _details(title: str, content: object) -> str:
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    return f"<details><summary>{html_text(title)}</summary><pre>{html_text(text)}</pre></details>"

@@ -1,0 +1,83 @@
+"""summary.json: the numbers of a run under documented keys (docs/summary.md)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from contagium.sim.analysis.adoption import COPIED, NO_TEXT, OWN_WORDS
+from contagium.sim.analysis.findings import Findings, find
+from contagium.sim.analysis.reproduction import Estimate
+from contagium.sim.log import SCHEMA_VERSION, Run
+
+
+def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
+    """The content of summary.json. found: what `find` gave for this run, if it is at hand.
+
+    Values are plain JSON; what is not defined is None and `reasons` says why, by key.
+    """
+    found = found or find(run)
+    steps, readings = run.table("step"), run.readings.drop_duplicates(["step", "instrument", "subject", "id"])
+    how, peak, cases = found.adoption["how"].value_counts(), found.peak, found.chains.cases
+    return {
+        "name": run.meta["name"],
+        "status": run.meta["status"],
+        "reason": run.meta.get("reason"),
+        "strain": found.strain,
+        "seed": run.meta["seed"],
+        "agents": found.size.of,
+        "steps": found.steps,
+        "steps_planned": run.meta["steps"],
+        "attack_rate": found.attack.value,
+        "final_size": found.size.value,
+        "peak_prevalence": peak.share if peak else None,
+        "peak_step": peak.step if peak else None,
+        "r0": _r0(found.r0),
+        "cases": found.attack.count,
+        "index_cases": int(cases["index"].sum()),
+        "spontaneous_cases": int(cases["spontaneous"].sum()),
+        "explained": found.explained,
+        "adoption": {key: int(how.get(key, 0)) for key in (OWN_WORDS, COPIED, NO_TEXT)},
+        "messages": int(steps["messages"].sum()),
+        "exposures": int(steps["exposures"].sum()),
+        "missing_turns": int(steps["missing"].sum()),
+        "readings": len(readings),
+        "failed_readings": int((readings["status"] != "ok").sum()),
+        "failed_readings_all_agents": int(steps["failed_readings"].sum()),
+        **_calls(run.table("call")),
+        "wall_seconds": run.meta.get("wall_seconds"),
+        "reasons": _reasons(run, found),
+        "schema_version": SCHEMA_VERSION,
+        "versions": run.meta["versions"],
+    }
+
+
+def _r0(r0: Estimate) -> dict[str, Any]:
+    if r0.reason is not None:
+        return {"reason": r0.reason, "n": r0.n}
+    return {"estimate": r0.value, **{key: value for key, value in asdict(r0).items() if key not in ("value", "reason")}}
+
+
+def _calls(calls: pd.DataFrame) -> dict[str, int]:
+    """Calls of a language model; tokens where the backend counted them."""
+    tokens = {key: int(calls[key].fillna(0).sum()) for key in ("prompt_tokens", "completion_tokens")}
+    return {"calls": len(calls), "failed_calls": int((calls["status"] != "ok").sum()), **tokens}
+
+
+def _reasons(run: Run, found: Findings) -> dict[str, str]:
+    """Why what is None is None, by key."""
+    reasons = {}
+    if found.attack.value is None:
+        nobody = "no population was recorded" if not found.size.of else "every agent is an index case"
+        reasons["attack_rate"] = f"{nobody}: there is nobody to catch it"
+    if found.size.value is None:
+        reasons["final_size"] = "no population was recorded"
+    if found.peak is None:
+        reasons["peak_prevalence"] = reasons["peak_step"] = "no compartments were recorded"
+    if found.explained is None:
+        reasons["explained"] = "no cases but the index cases"
+    if run.meta.get("wall_seconds") is None:
+        reasons["wall_seconds"] = "the run is still going on, or was killed"
+    return reasons

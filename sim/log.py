@@ -1,0 +1,342 @@
+"""The event log: one SQLite file a run, one transaction a step, and the tables read back from it.
+
+The log is the truth: analysis reads nothing else. A step is in it whole or not at all. `SCHEMA_VERSION` changes with the tables;
+docs/log.md documents them. Times of day and durations stand only in columns named in `TIMES`, so that everything else is the
+same, byte for byte, whenever the same deterministic run is repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "meta": ("key TEXT PRIMARY KEY", "value TEXT NOT NULL"),
+    "agent": (
+        "id INTEGER PRIMARY KEY",
+        "name TEXT NOT NULL",
+        '"group" TEXT NOT NULL',
+        "strain TEXT",
+        "susceptibility REAL NOT NULL",
+        "expressiveness REAL NOT NULL",
+        "detailed INTEGER NOT NULL",
+    ),
+    "edge": ("source INTEGER NOT NULL", "target INTEGER NOT NULL", "weight REAL NOT NULL"),
+    "message": (
+        "id INTEGER PRIMARY KEY",
+        "step INTEGER NOT NULL",
+        "sender INTEGER NOT NULL",
+        "channel TEXT NOT NULL",
+        "thread INTEGER NOT NULL",
+        "reply_to INTEGER",
+        "withheld INTEGER NOT NULL",
+        "text TEXT",
+    ),
+    "turn": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "status TEXT NOT NULL", "reason TEXT"),
+    "exposure": (
+        "step INTEGER NOT NULL",
+        "message INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "source INTEGER NOT NULL",
+        "weight REAL NOT NULL",
+    ),
+    "reading": (
+        "step INTEGER NOT NULL",
+        "subject TEXT NOT NULL",
+        "id INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "instrument TEXT NOT NULL",
+        '"column" TEXT NOT NULL',
+        "value REAL",
+        "status TEXT NOT NULL",
+    ),
+    "transition": (
+        "id INTEGER PRIMARY KEY",
+        "step INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "strain TEXT NOT NULL",
+        "kind TEXT NOT NULL",
+        "origin TEXT NOT NULL",
+        "target TEXT NOT NULL",
+    ),
+    "cause": (
+        "transition_id INTEGER NOT NULL",
+        "message INTEGER NOT NULL",
+        "source INTEGER NOT NULL",
+        "step INTEGER NOT NULL",
+        "dose REAL NOT NULL",
+        "probability REAL NOT NULL",
+    ),
+    "report": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "feeling TEXT NOT NULL"),
+    "thought": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "text TEXT NOT NULL"),
+    "reward": (
+        "step INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "reward REAL NOT NULL",
+        "terminated INTEGER NOT NULL",
+    ),
+    "pressure": (
+        "step INTEGER NOT NULL",
+        "event TEXT NOT NULL",
+        "pressed INTEGER NOT NULL",
+        "begins INTEGER NOT NULL",
+        "intensity REAL NOT NULL",
+        "agents TEXT NOT NULL",
+    ),
+    "intervention": (
+        "step INTEGER NOT NULL",
+        "name TEXT NOT NULL",
+        "action TEXT NOT NULL",
+        "agent INTEGER",
+        "message INTEGER",
+    ),
+    "call": (
+        "step INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "purpose TEXT NOT NULL",
+        "model TEXT NOT NULL",
+        "status TEXT NOT NULL",
+        "reason TEXT",
+        "prompt_tokens INTEGER",
+        "completion_tokens INTEGER",
+        "attempts INTEGER",
+        "latency REAL",
+        "request_key TEXT NOT NULL",
+    ),
+    "compartment": (
+        "step INTEGER NOT NULL",
+        "strain TEXT NOT NULL",
+        "kind TEXT NOT NULL",
+        "compartment TEXT NOT NULL",
+        "agents INTEGER NOT NULL",
+    ),
+    "affect": (
+        "step INTEGER NOT NULL",
+        "axis TEXT NOT NULL",
+        "instrument TEXT NOT NULL",
+        "messages INTEGER NOT NULL",
+        "mean REAL NOT NULL",
+        "sd REAL NOT NULL",
+    ),
+    "step": (
+        "step INTEGER PRIMARY KEY",
+        "messages INTEGER NOT NULL",
+        "exposures INTEGER NOT NULL",
+        "missing INTEGER NOT NULL",
+        "failed_readings INTEGER NOT NULL",
+        "seconds REAL NOT NULL",
+    ),
+}
+"""Column declarations by table. `kind` is "latent" (a policy's own truth) or "case" (what the observer's case definition says);
+transition.target "I" with origin "S" is a new case; an index case has the transition at step −1 and no cause."""
+
+TIMES = {"call": ("latency",), "step": ("seconds",), "meta": ("value",)}
+"""Columns that hold times of day or durations, and so may differ between repeats of the same run."""
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """Column names of a table, in order."""
+    return tuple(declared.split()[0].strip('"') for declared in TABLES[table])
+
+
+class LogError(Exception):
+    """A log that cannot be written or read; the message says what and where."""
+
+
+class EventLog:
+    """Writes a run's events. `add` gathers rows; `commit` makes those of a step durable together."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise LogError(f"{path} already holds a run; choose another directory (hydra.run.dir=…)")
+        self.path = path
+        self._pending: dict[str, list[Sequence[Any]]] = {}
+        try:
+            self._connection = sqlite3.connect(path)
+        except sqlite3.Error as error:
+            raise LogError(f"cannot write the event log {path}: {error}") from error
+        try:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            for table, declared in TABLES.items():
+                self._connection.execute(f'CREATE TABLE "{table}" ({", ".join(declared)})')
+            self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._connection.commit()
+        except sqlite3.Error as error:
+            self.remove()
+            raise LogError(f"cannot write the event log {path}: {error}") from error
+
+    def add(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Gather rows of a table, in column order; Python values only. Nothing is written before `commit`."""
+        self._pending.setdefault(table, []).extend(rows)
+
+    def meta(self, values: Mapping[str, object]) -> None:
+        """Set facts about the run, as JSON by key."""
+        rows = [(key, json.dumps(value, ensure_ascii=False)) for key, value in values.items()]
+        with self._writing() as connection:
+            connection.executemany('INSERT OR REPLACE INTO "meta" VALUES (?, ?)', rows)
+
+    def commit(self) -> None:
+        """Write all that was gathered in one transaction: all of it, or, on an error, nothing."""
+        pending, self._pending = self._pending, {}
+        with self._writing() as connection:
+            for table, rows in pending.items():
+                marks = ", ".join("?" * len(TABLES[table]))
+                connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
+
+    def discard(self) -> None:
+        """Forget what was gathered since the last commit."""
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, which then stands alone and can be read where nothing may be written."""
+        # Where there is no room or another reader, SQLite goes on reading it beside the file.
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA journal_mode=DELETE")
+        self._connection.close()
+
+    def remove(self) -> None:
+        """Close the log and delete it: a run that never began leaves none."""
+        self._connection.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    def _writing(self) -> _Transaction:
+        return _Transaction(self._connection, self.path)
+
+
+class _Transaction:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._connection.commit()
+                return
+            self._connection.rollback()
+        except sqlite3.Error as failed:
+            error = error or failed
+        if isinstance(error, sqlite3.Error):
+            raise LogError(f"cannot write the event log {self._path}: {error}; earlier steps are intact") from error
+
+
+class Run:
+    """A run read back from its log. Each table is a pandas DataFrame, loaded when first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        file = path / "run.db" if path.is_dir() else path
+        if not file.is_file():
+            raise LogError(f"no run at {path}: there is no file {file.name}")
+        self.path = file
+        try:
+            self._connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            self._connection.execute("SELECT * FROM meta LIMIT 1")
+        except sqlite3.Error as error:
+            raise LogError(f"{file} is not an event log: {error}") from error
+        if version != SCHEMA_VERSION:
+            raise LogError(f"{file} has schema version {version}, this program reads version {SCHEMA_VERSION}")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Any table of the log, see docs/log.md, in the order it was written."""
+        import pandas as pd
+
+        if name not in TABLES:
+            raise LogError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
+        rows = self._connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid').fetchall()
+        return pd.DataFrame.from_records(rows, columns=list(columns(name)))
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """Facts about the run: scenario, seed, versions, axes, instruments, whether it finished."""
+        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM meta")}
+
+    @cached_property
+    def agents(self) -> pd.DataFrame:
+        return self.table("agent")
+
+    @cached_property
+    def edges(self) -> pd.DataFrame:
+        return self.table("edge")
+
+    @cached_property
+    def exposures(self) -> pd.DataFrame:
+        return self.table("exposure")
+
+    @cached_property
+    def readings(self) -> pd.DataFrame:
+        return self.table("reading")
+
+    @cached_property
+    def transitions(self) -> pd.DataFrame:
+        return self.table("transition")
+
+    @cached_property
+    def causes(self) -> pd.DataFrame:
+        return self.table("cause")
+
+    @cached_property
+    def compartments(self) -> pd.DataFrame:
+        return self.table("compartment")
+
+    @cached_property
+    def affect(self) -> pd.DataFrame:
+        return self.table("affect")
+
+    @cached_property
+    def messages(self) -> pd.DataFrame:
+        """Messages, each with the readings on the axes that the case definition and the affect figures use, as columns."""
+        messages = self.table("message")
+        chosen = self.meta["axis_instruments"]
+        readings = self.readings
+        readings = readings[readings["subject"] == "message"]
+        for axis, instruments in chosen.items():
+            values = None
+            for instrument in instruments:
+                which = readings[(readings["instrument"] == instrument) & (readings["column"] == axis)]
+                found = which.set_index("id")["value"]
+                values = found if values is None else values.combine_first(found)
+            messages[axis] = messages["id"].map(values) if values is not None else float("nan")
+        return messages
+
+    def transmission_tree(self, strain: str | None = None) -> nx.DiGraph:
+        """Who may have infected whom, with probabilities on edges; see `contagium.sim.analysis.transmission_tree`."""
+        from contagium.sim.analysis import transmission_tree
+
+        return transmission_tree(self, strain)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a finished, interrupted or running run by its directory or its run.db. LogError says what is wrong with it."""
+    return Run(Path(path))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 over all rows of a log but times of day: equal for equal runs."""
+    run = Run(path)
+    total = hashlib.sha256()
+    for table in TABLES:
+        kept = [f'"{c}"' for c in columns(table) if c not in TIMES.get(table, ())]
+        for row in run._connection.execute(f'SELECT {", ".join(kept)} FROM "{table}" ORDER BY rowid'):
+            total.update(repr((table, row)).encode())
+    run.close()
+    return total.hexdigest()

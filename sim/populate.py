@@ -1,0 +1,56 @@
+"""Who lives in a scenario: groups, traits and index cases, all drawn from the run's keyed streams."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.agents.policy import Population
+from contagium.envs.network import Network
+from contagium.envs.rng import Streams
+from contagium.sim.scenario import GroupSpec, PopulationSpec, Scenario, SeedingSpec
+
+
+def populate(scenario: Scenario, network: Network, streams: Streams) -> Population:
+    """The population of a scenario on its network."""
+    size = scenario.population.size
+    strain = np.full(size, -1)
+    strain[index_cases(scenario.seeding, network, streams)] = 0
+    return Population(
+        group=_groups(list(scenario.agents.groups.values()), size, streams),
+        strain=strain,
+        susceptibility=_trait(scenario.population, "susceptibility", streams),
+        expressiveness=_trait(scenario.population, "expressiveness", streams),
+    )
+
+
+def index_cases(seeding: SeedingSpec, network: Network, streams: Streams) -> NDArray[np.int64]:
+    """Ids of the index cases."""
+    if seeding.agents is not None:
+        return np.asarray(seeding.agents, dtype=np.int64)
+    shuffled = streams.generator("seeding").permutation(network.size)
+    if seeding.method == "degree":
+        hearers = np.bincount(network.source, minlength=network.size)
+        shuffled = shuffled[np.argsort(-hearers[shuffled], kind="stable")]
+    return np.sort(shuffled[: seeding.count])
+
+
+def _groups(groups: list[GroupSpec], size: int, streams: Streams) -> NDArray[np.int64]:
+    """Index of each agent's group, (N,): sized groups are filled first, the rest is split by share."""
+    counts = np.array([group.size or 0 for group in groups])
+    shares = np.array([group.share or 0.0 for group in groups])
+    rest = size - counts.sum()
+    if rest:
+        exact = rest * shares / shares.sum()
+        counts = counts + exact.astype(int)
+        # What rounding down left over goes to the largest remainders.
+        counts[np.argsort(-(exact % 1), kind="stable")[: size - counts.sum()]] += 1
+    group = np.repeat(np.arange(len(groups)), counts)
+    return group if len(groups) == 1 else group[streams.generator("groups").permutation(size)]
+
+
+def _trait(spec: PopulationSpec, name: str, streams: Streams) -> NDArray[np.float64]:
+    """Lognormal with mean 1 and the given standard deviation, (N,)."""
+    spread: float = getattr(spec, f"{name}_sd")
+    variance = np.log1p(spread**2)
+    return streams.generator(name).lognormal(-variance / 2, np.sqrt(variance), spec.size)

@@ -1,0 +1,159 @@
+"""The scenario: one frozen, typed value that says all that a run depends on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from contagium.agents.persona import Persona
+from contagium.envs.pressure import PressureEvent
+from contagium.sim.build import ScenarioError, first_error
+from contagium.sim.credentials import refusals
+from contagium.sim.observer.case import CaseDefinition
+
+
+def _names_a_target(spec: dict[str, Any]) -> dict[str, Any]:
+    if "_target_" not in spec:
+        raise ValueError("a component needs a _target_")
+    return spec
+
+
+Component = Annotated[dict[str, Any], AfterValidator(_names_a_target)]
+"""A `_target_` and its arguments; checked against the target when it is built."""
+
+
+def _without_nulls(parts: object) -> object:
+    return {name: part for name, part in parts.items() if part is not None} if isinstance(parts, dict) else parts
+
+
+NullsDropped = BeforeValidator(_without_nulls)
+"""An entry that is set to null is left out, so that one of several can be switched off."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PopulationSpec(Strict):
+    """size: number of agents. susceptibility_sd, expressiveness_sd: spread of these traits over agents (lognormal, mean 1)."""
+
+    size: Annotated[int, Field(ge=1)]
+    susceptibility_sd: Annotated[float, Field(ge=0)] = 0.0
+    expressiveness_sd: Annotated[float, Field(ge=0)] = 0.0
+
+
+class GroupSpec(Strict):
+    """A group of agents that share a policy.
+
+    size: how many; or share: their part of what is left once sized groups are filled. backend: the language model it asks.
+    """
+
+    policy: Component
+    size: Annotated[int, Field(ge=0)] | None = None
+    share: Annotated[float, Field(gt=0)] | None = None
+    backend: Component | None = None
+
+    @model_validator(mode="after")
+    def _size_or_share(self) -> GroupSpec:
+        if (self.size is None) == (self.share is None):
+            raise ValueError("give either size or share")
+        return self
+
+
+class AgentsSpec(Strict):
+    groups: Annotated[dict[str, GroupSpec], NullsDropped, Field(min_length=1)]
+
+
+class SeedingSpec(Strict):
+    """Index cases: `agents` by id, or `count` of them drawn at random or taken by degree (most hearers first)."""
+
+    count: Annotated[int, Field(ge=0)] = 1
+    method: Literal["random", "degree"] = "random"
+    agents: tuple[int, ...] | None = None
+
+
+class PressureSpec(Strict):
+    events: Annotated[dict[str, PressureEvent], NullsDropped] = Field(default_factory=dict)
+
+
+class ObserverSpec(Strict):
+    """instruments: name → what reads. axes: axis → instruments whose readings stand for it, best first.
+
+    strain: the same for the persona axis. feelings: label → position on valence, arousal, dominance, the closed list of the
+    self-report. report_every: steps from one self-report to the next, 0 for none. case: when readings make a case.
+    """
+
+    instruments: Annotated[dict[str, Component], NullsDropped, Field(min_length=1)]
+    axes: dict[Literal["valence", "arousal", "dominance"], tuple[str, ...]]
+    feelings: dict[str, tuple[float, float, float]] = Field(default_factory=dict)
+    report_every: Annotated[int, Field(ge=0)] = 0
+    case: CaseDefinition
+
+    @model_validator(mode="after")
+    def _instruments_are_there(self) -> ObserverSpec:
+        wanted = {name for names in self.axes.values() for name in names} | {self.case.instrument}
+        unknown = sorted(wanted - set(self.instruments))
+        if unknown:
+            raise ValueError(f"no instrument {', '.join(unknown)}; the observer has {', '.join(self.instruments)}")
+        if self.report_every and not self.feelings:
+            raise ValueError("report_every is set, but the list of feelings is empty")
+        return self
+
+
+class LogSpec(Strict):
+    """detailed_agents: agents whose messages, exposures and readings are logged in full; the others count in the aggregates."""
+
+    detailed_agents: Annotated[int, Field(ge=1)] = 256
+
+
+class Scenario(Strict):
+    """Everything a run depends on. Two runs of equal scenarios with deterministic agents have equal logs."""
+
+    name: Annotated[str, Field(pattern=r"^[\w .-]+$")]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    steps: Annotated[int, Field(ge=1)]
+    env: Component
+    network: Component
+    population: PopulationSpec
+    agents: AgentsSpec
+    backend: Component
+    persona: Persona
+    background: Persona
+    seeding: SeedingSpec
+    pressure: PressureSpec
+    intervention: Annotated[dict[str, Component], NullsDropped]
+    observer: ObserverSpec
+    log: LogSpec
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Scenario:
+        size = self.population.size
+        wrong = [agent for agent in self.seeding.agents or () if not 0 <= agent < size]
+        if wrong:
+            raise ValueError(f"seeding.agents: agents are 0 to {size - 1}, got {', '.join(map(str, wrong))}")
+        if self.seeding.agents is None and self.seeding.count > size:
+            raise ValueError(f"seeding.count: at most population.size ({size}) index cases, got {self.seeding.count}")
+        instrument = self.observer.case.instrument
+        if instrument not in self.persona.detection:
+            measured = ", ".join(self.persona.detection) or "none"
+            raise ValueError(
+                f"persona.detection: persona {self.persona.name} has no thresholds for observer.case.instrument={instrument} "
+                f"(it has: {measured})"
+            )
+        sized = sum(group.size or 0 for group in self.agents.groups.values())
+        if sized > size:
+            raise ValueError(f"agents.groups: sizes add up to {sized}, more than population.size ({size})")
+        if sized < size and all(group.share is None for group in self.agents.groups.values()):
+            raise ValueError(f"agents.groups: sizes add up to {sized}, less than population.size ({size})")
+        return self
+
+
+def make_scenario(composed: object) -> Scenario:
+    """The scenario of a resolved configuration; ScenarioError says in one line what is wrong with it."""
+    for reason in refusals(composed):
+        raise ScenarioError(reason)
+    try:
+        return Scenario.model_validate(composed)
+    except ValidationError as error:
+        raise ScenarioError(first_error(error)) from error

@@ -1,0 +1,111 @@
+"""What a person at the terminal sees while a run goes on, and at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from contagium.sim.run import Laboratory, Progress
+
+
+def announce(console: Console, lab: Laboratory, directory: Path) -> None:
+    """Say what is about to happen, and where it is kept."""
+    scenario = lab.scenario
+    groups = escape(
+        ", ".join(f"{int((lab.population.group == g).sum())} {name}" for g, name in enumerate(scenario.agents.groups))
+    )
+    index = int((lab.population.strain >= 0).sum())
+    pressure = escape(", ".join(scenario.pressure.events) or "none")
+    world = type(lab.world).__name__.lower()
+    console.print(
+        f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in a {world}, {scenario.steps} steps, seed {scenario.seed}; "
+        f"{index} index {'case' if index == 1 else 'cases'} of persona {scenario.persona.name}; pressure: {pressure}"
+    )
+    for line in _estimates(lab):
+        console.print(line)
+    console.print(f"Results go to {escape(str(directory))}", soft_wrap=True)
+
+
+def _estimates(lab: Laboratory) -> list[str]:
+    """For each language model, how many calls it will get, and how long they take where it could be timed."""
+    steps, every = lab.scenario.steps, lab.scenario.observer.report_every
+    reports = len(range(0, steps, every)) if every else 0
+    lines = []
+    for backend in dict.fromkeys(backend for backend in lab.backends if backend is not None):
+        asked = sum(int((lab.population.group == g).sum()) for g, b in enumerate(lab.backends) if b is backend)
+        calls = asked * (steps + reports)
+        line = f"At most {calls} calls of {escape(backend.model)}"
+        if backend.seconds_per_call:
+            seconds = calls * backend.seconds_per_call
+            line += f", {seconds / 60:.0f} min" if seconds >= 90 else f", {seconds:.0f} s"
+            line += f" at the {backend.seconds_per_call:.1f} s a call just measured here"
+        lines.append(line)
+    return lines
+
+
+class Live:
+    """A progress line: step, calls, tokens a second, who is infectious now. Off a terminal, a plain line now and then."""
+
+    def __init__(self, console: Console, steps: int) -> None:
+        self._console = console
+        self._every = max(1, steps // 10)
+        self._bar = Bar(
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("run", total=steps, note="")
+
+    def __enter__(self) -> Live:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def update(self, progress: Progress) -> None:
+        note = f"infectious {progress.infectious}"
+        if progress.calls:
+            note = f"{progress.calls} calls, {progress.tokens / progress.seconds:.0f} tokens/s, {note}"
+        self._bar.update(self._task, completed=progress.step, note=note)
+        if not self._console.is_terminal and (progress.step % self._every == 0 or progress.step == progress.steps):
+            self._console.print(f"step {progress.step}/{progress.steps}: {note}, {progress.seconds:.0f} s")
+
+
+def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> None:
+    """The few numbers that matter, and where the report is."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("attack rate", _attack(summary))
+    table.add_row("peak prevalence", _share(summary["peak_prevalence"]))
+    table.add_row("reproduction number", _r0(summary["r0"]))
+    table.add_row("missing turns", str(summary["missing_turns"]))
+    table.add_row("failed readings", f"{summary['failed_readings']} of {summary['readings']}")
+    seconds = summary["wall_seconds"]
+    table.add_row("wall time", "unknown" if seconds is None else f"{seconds:.1f} s")
+    console.print(table)
+    console.print(f"Report: {escape(str(directory / 'report.html'))}", soft_wrap=True)
+
+
+def _attack(summary: dict[str, Any]) -> str:
+    cases, index, agents = summary["cases"], summary["index_cases"], summary["agents"]
+    return f"{_share(summary['attack_rate'])} ({cases} of {agents - index} agents who were not index cases)"
+
+
+def _share(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.1%}"
+
+
+def _r0(r0: dict[str, Any]) -> str:
+    if r0.get("estimate") is None:
+        return str(r0.get("reason", "not estimated"))
+    return f"{r0['estimate']:.2f} (95% interval {r0['low']:.2f} to {r0['high']:.2f})"

@@ -1,0 +1,151 @@
+"""What a user gets wrong is told in one clear line, with exit status 2 and nothing left on disk."""
+
+import json
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from contagium.sim.__main__ import _run
+
+Command = Callable[..., tuple[int, str]]
+EVENT = "pressure.events.rejection"
+MECHANISTIC = "agents.groups.mechanistic.policy"
+
+
+@pytest.fixture
+def contagium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command, in this process and in a directory that holds `bad.csv` alone: exit status and what stood on stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["contagium"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    for name in ("OPENAI_API_KEY", "MY_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "bad.csv").write_text("source,target\n0,1\n0,x\n")
+
+    def command(*arguments: str) -> tuple[int, str]:
+        status = _run(["contagium", "observer=lexicon", "steps=2", *arguments])
+        out, err = capsys.readouterr()
+        assert out == ""
+        return status, err
+
+    return command
+
+
+def refused(command: Command, *arguments: str) -> str:
+    """The one line with which the arguments were refused; the disk is as it was."""
+    status, said = command(*arguments)
+    assert status == 2, said
+    assert re.fullmatch(r"contagium: [^\n]+\n", said), said
+    assert [path.name for path in Path.cwd().rglob("*")] == ["bad.csv"]
+    return said.removeprefix("contagium: ").rstrip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("network=foo", "network: no choice 'foo'; there are: complete, file, random, ring, scale_free, small_world"),
+        ("network=3", "Config group override must be a string or a list. Got int"),
+        ("population.siez=3", "population.siez: no such key .did you mean population.size.."),
+        ("+population.siez=3", "population.siez: no such key"),
+        ("+env.raeds=3", "env.raeds: no such setting; Forum has: reads, board_reads, window, reply_share"),
+        ("seed=abc", "seed: .*, got 'abc'"),
+        ("population.size=0", "population.size: .* greater than or equal to 1, got 0"),
+        (
+            f"agents=mechanistic {MECHANISTIC}.model.recovery_rate=-0.1",
+            f"{MECHANISTIC}.model: rate must be non-negative.*, got -0.1",
+        ),
+        (
+            f"agents=mechanistic {MECHANISTIC}.affect.contagion=1.1",
+            f"{MECHANISTIC}.affect: contagion must be a share in .0, 1., got 1.1",
+        ),
+        (f"agents=mechanistic {EVENT}.at=[] +{EVENT}.rate=-1", f"{EVENT}.rate: .*, got -1"),
+        ("env.reply_share=1.5", "env.reply_share: .* less than or equal to 1, got 1.5"),
+        ("backend=parrot backend.adoption=1.5", ".*backend.*adoption must be in .0, 1., got 1.5"),
+        ("seeding.agents=[0,99]", "seeding.agents: agents are 0 to 11, got 99"),
+        (f"{EVENT}.targets=[99]", f"{EVENT}.targets: agents are 0 to 11, got 99"),
+        ("network=file", "network.path: a value is needed, e.g. network.path=…"),
+        ("network=file network.path=missing.csv", "network.path: no such file: missing.csv"),
+        ("network=file network.path=bad.csv", "network.path: bad.csv line 3: invalid literal .*'x'"),
+        ("backend=openai", "backend.model: a value is needed, e.g. backend.model=…"),
+        ("backend=openai backend.model=x", "https://api.openai.com/v1 needs a key: set the environment variable OPENAI_API_KEY"),
+        (
+            "backend=openai backend.model=x backend.base_url=nonsense",
+            ".*base_url must look like http://host:port/v1, got 'nonsense'",
+        ),
+        ("backend.model=no-such.gguf", "no model 'no-such.gguf': .*"),
+        ("backend.model=bad.csv", "bad.csv is no GGUF file: .*"),
+        ("agents.groups.speaking.backend=null", "agents.groups.speaking: speaking agents need a language model: .*"),
+        (
+            "backend=parrot observer.axes.valence=[self_report]",
+            "observer: self_report does not read messages, .* stand for valence",
+        ),
+        ("steps=1,2", "Ambiguous value for argument 'steps=1,2'"),
+        ("steps=${nothing}", "Interpolation key 'nothing' not found"),
+        ("hydra.run.dir=bad.csv/x", ".*bad.csv.*"),
+    ],
+)
+def test_each_mistake_is_one_line(arguments: str, line: str, contagium: Command) -> None:
+    assert re.fullmatch(line, refused(contagium, *arguments.split(" ")))
+
+
+SECRETS = [
+    "+backend.api_key=sk-secret",
+    "agents=scripted +backend.api_key=sk-secret",
+    "backend=openai backend.model=x backend.base_url=http://user:sk-secret@127.0.0.1:1/v1",
+    "agents=scripted backend=openai backend.model=x backend.base_url=http://user:sk-secret@host/v1",
+    "backend=openai backend.model=x backend.api_key_env=sk-secret",
+    "+hydra.job.env_set.OPENAI_API_KEY=sk-secret",
+    "+odd={api_key:sk-secret}",
+    "agents=scripted +backend.extra={headers:{Authorization:sk-secret}}",
+    "-m seed=1,2 +backend.api_key=sk-secret",
+]
+
+
+@pytest.mark.parametrize("arguments", SECRETS)
+def test_a_secret_is_refused_and_never_repeated(arguments: str, contagium: Command) -> None:
+    assert "secret" not in refused(contagium, *arguments.split(" ")).replace("a secret may not", "")
+
+
+def test_no_server_at_the_address(contagium: Command) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/v1"
+    line = refused(contagium, "backend=openai", f"backend.base_url={url}", "backend.model=x")
+    assert line.startswith(f"no connection to {url}: ")
+
+
+class Server(BaseHTTPRequestHandler):
+    """Offers one model."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"object": "list", "data": [{"id": "this-one"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_address[1]}/v1"
+        http.shutdown()
+        thread.join()
+
+
+def test_a_model_the_server_does_not_know(contagium: Command, server: str) -> None:
+    line = refused(contagium, "backend=openai", f"backend.base_url={server}", "backend.model=other")
+    assert line == f"{server} does not know the model 'other'; it offers: 'this-one'"

@@ -1,0 +1,89 @@
+"""Every `contagium` command that the documents show runs, in a small, fast form."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# What a reader would have: a model server, weights, hours. The test has none of these.
+NEEDS = {"--config-dir": "a folder of the reader's own", "backend.model=/": "a model file of the reader's own"}
+
+
+def commands() -> list[str]:
+    """Each line of a fenced block that calls the application, without its comment."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```(?:bash|sh)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            lines = [line for line in block.splitlines() if re.match(r"(contagium|python -m sim)\b", line)]
+            found += lines
+    help_page = (ROOT / "conf" / "config.yaml").read_text(encoding="utf-8")
+    found += [line.strip() for line in help_page.splitlines() if re.match(r"\s{8}contagium\b", line)]
+    # Two lines that a shell reads alike are one command.
+    return sorted({tuple(shlex.split(line, comments=True)): line for line in found}.values())
+
+
+def made_small(command: str, server: str) -> list[str]:
+    """The command's arguments, with few agents and steps, a parrot for a model and a list of words for an encoder."""
+    words = shlex.split(command, comments=True)
+    arguments = words[3:] if words[0] == "python" else words[1:]
+    if "--help" in arguments or "--cfg" in arguments:
+        return arguments
+    dropped = ("population.size=", "steps=", "backend.deterministic=", "hydra.sweep.dir=", "backend.base_url=")
+    kept = [re.sub(r"range\(.*\)", "range(2)", argument) for argument in arguments if not argument.startswith(dropped)]
+    if "backend=openai" in kept:
+        kept.append(f"backend.base_url={server}")
+    if not any(argument.startswith("backend=") for argument in kept):
+        kept.append("backend=parrot")
+    size = 9 if "agents=mixed" in kept else 6
+    return [*kept, "observer=lexicon", "steps=2", f"population.size={size}"]
+
+
+def test_there_are_commands_to_run() -> None:
+    assert len(commands()) > 12
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_runs(
+    command: str, application: Callable[..., int], model_server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sign, needed in NEEDS.items():
+        if sign in command:
+            pytest.skip(f"needs {needed}")
+    (tmp_path / "edges.csv").write_text("source,target\n0,1\n1,2\n2,3\n3,4\n4,5\n")
+    assert application(*made_small(command, model_server)) == 0
+    if "--help" in command:
+        assert "network: complete, file, random, ring, scale_free, small_world" in capsys.readouterr().out
+    elif "--cfg" not in command:
+        runs = list(tmp_path.glob("**/report.html"))
+        assert len(runs) == expected_runs(command)
+
+
+def expected_runs(command: str) -> int:
+    """How many combinations a sweep has, once its ranges are made small."""
+    if "-m" not in shlex.split(command, comments=True):
+        return 1
+    total = 1
+    for argument in shlex.split(command, comments=True):
+        value = argument.partition("=")[2]
+        if value.startswith("range("):
+            total *= 2
+        elif "[" not in value:
+            total *= 1 + value.count(",")
+    return total
+
+
+def test_the_example_reads_a_run(application: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import runpy
+
+    assert application("agents=scripted", "observer=lexicon", "steps=2", "hydra.run.dir=run") == 0
+    monkeypatch.setattr("sys.argv", ["open_log.py", str(tmp_path / "run")])
+    names = runpy.run_path(str(ROOT / "examples" / "open_log.py"))
+    assert len(names["messages"]) == 24
+    assert {"text", "valence", "spiral"} <= set(names["messages"].columns)
+    assert set(names["transitions"]["target"]) == {"I"}

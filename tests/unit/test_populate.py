@@ -1,0 +1,81 @@
+"""Who lives where: groups of the stated sizes, traits of the stated spread, index cases as asked, and all of it keyed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contagium.envs.network import Network, erdos_renyi, scale_free
+from contagium.envs.rng import Streams
+from contagium.sim.populate import index_cases, populate
+from contagium.sim.scenario import GroupSpec, PopulationSpec, Scenario, SeedingSpec
+
+LAW = settings(derandomize=True, deadline=None, database=None, max_examples=100)
+POLICY = {"_target_": "contagium.agents.scripted.Scripted"}
+
+
+def scenario(
+    size: int, groups: dict[str, GroupSpec] | None = None, seeding: SeedingSpec | None = None, sd: float = 0.0
+) -> Scenario:
+    """Only what `populate` reads."""
+    from contagium.sim.scenario import AgentsSpec
+
+    return Scenario.model_construct(
+        population=PopulationSpec(size=size, susceptibility_sd=sd, expressiveness_sd=sd),
+        agents=AgentsSpec(groups=groups or {"all": GroupSpec(policy=POLICY, share=1.0)}),
+        seeding=seeding or SeedingSpec(count=min(2, size)),
+    )
+
+
+@LAW
+@given(st.integers(1, 200), st.lists(st.integers(0, 30), max_size=3), st.lists(st.floats(0.01, 50), min_size=1, max_size=5))
+def test_sized_groups_are_exact_and_shares_differ_by_less_than_one(rest: int, sizes: list[int], shares: list[float]) -> None:
+    groups = {f"n{k}": GroupSpec(policy=POLICY, size=n) for k, n in enumerate(sizes)}
+    groups |= {f"s{k}": GroupSpec(policy=POLICY, share=s) for k, s in enumerate(shares)}
+    size = rest + sum(sizes)
+    group = populate(scenario(size, groups), erdos_renyi(size, Streams(0), 0.0), Streams(1)).group
+    counts = np.bincount(group, minlength=len(groups))
+    assert counts.sum() == size
+    assert counts[: len(sizes)].tolist() == sizes
+    assert np.all(np.abs(counts[len(sizes) :] - rest * np.array(shares) / sum(shares)) < 1)
+
+
+def test_the_split_into_groups_changes_neither_traits_nor_index_cases() -> None:
+    network = erdos_renyi(50, Streams(0), 4.0)
+    halves = {name: GroupSpec(policy=POLICY, share=1.0) for name in ("a", "b")}
+    one, two = (populate(scenario(50, groups, sd=0.5), network, Streams(3)) for groups in (None, halves))
+    for name in ("strain", "susceptibility", "expressiveness"):
+        assert np.array_equal(getattr(one, name), getattr(two, name))
+    assert np.bincount(two.group).tolist() == [25, 25]
+    assert not np.array_equal(two.group, np.sort(two.group))
+
+
+def test_traits_have_mean_one_and_the_stated_spread() -> None:
+    size = 40_000
+    made = populate(scenario(size, sd=0.5), Network.from_edges(size, [0], [1]), Streams(5))
+    for trait in (made.susceptibility, made.expressiveness):
+        assert trait.mean() == pytest.approx(1.0, abs=4 * 0.5 / np.sqrt(size))
+        assert trait.std() == pytest.approx(0.5, rel=0.05)
+        assert trait.min() > 0
+    assert abs(np.corrcoef(made.susceptibility, made.expressiveness)[0, 1]) < 0.03
+    assert np.all(populate(scenario(9), Network.from_edges(9, [0], [1]), Streams(5)).susceptibility == 1)
+
+
+@pytest.mark.parametrize("method", ["random", "degree"])
+def test_seeding_draws_as_many_different_agents_as_asked(method: str) -> None:
+    network = scale_free(60, Streams(2), 2)
+    drawn = [index_cases(SeedingSpec(count=5, method=method), network, Streams(seed)).tolist() for seed in range(20)]
+    assert all(len(set(agents)) == 5 and agents == sorted(agents) for agents in drawn)
+    assert len({tuple(agents) for agents in drawn}) > 1 or method == "degree"
+
+
+def test_seeding_by_degree_takes_those_with_most_hearers() -> None:
+    # Agent 3 is heard by all others, agent 0 by two, agent 4 by one.
+    network = Network.from_edges(5, [3, 3, 3, 3, 0, 0, 4], [0, 1, 2, 4, 1, 2, 1])
+    assert index_cases(SeedingSpec(count=2, method="degree"), network, Streams(0)).tolist() == [0, 3]
+
+
+def test_named_index_cases_are_taken_as_they_are() -> None:
+    made = populate(scenario(6, seeding=SeedingSpec(agents=(4, 1))), Network.from_edges(6, [0], [1]), Streams(0))
+    assert made.strain.tolist() == [-1, 0, -1, -1, 0, -1]
+    assert index_cases(SeedingSpec(agents=()), Network.from_edges(2, [0], [1]), Streams(0)).tolist() == []
