@@ -78,9 +78,9 @@ def cases(frame: pd.DataFrame, enter: float, confirm: int, window: int) -> tuple
     agents = np.unique(frame["agent"].to_numpy())
     tracker = CaseTracker(CaseDefinition(confirm=confirm, window=window), np.zeros(int(agents.max()) + 1, dtype=bool))
     ever: set[int] = set()
-    for _, spoken in frame.sort_values(["step", "agent"]).groupby("step"):
+    for step, spoken in frame.sort_values(["step", "agent"]).groupby("step"):
         reached = spoken["value"].to_numpy() >= enter
-        moves = tracker.read(spoken["agent"].to_numpy(), reached, reached)
+        moves = tracker.read(step, spoken["agent"].to_numpy(), reached, reached)
         ever |= set(moves.agents[moves.target == 1].tolist())
     return len(ever), len(agents)
 

@@ -1,7 +1,8 @@
 """The dose-response curve of a backend: how often a reply takes up the persona, by the number of posts that carry it.
 
-Each reply is that of an agent that has read `POSTS` posts of others, k of them lines of the persona, the rest plain
-notes; which lines and in what order is drawn anew for each. Three things are counted apart: copying is not adoption.
+Each reply is that of an agent that has read `POSTS` posts of others, k of them lines of the persona, the rest plain notes;
+sampling is that of the default run. Which lines and in what order is drawn anew for each. Three things are counted apart:
+copying is not adoption.
 
 - adopted: the reply holds a word or phrase of the persona's lexicon;
 - voice: the sentence encoder's reading of the reply reaches the persona's case threshold, whatever its words;
@@ -26,6 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import yaml
 from matplotlib.figure import Figure
@@ -43,6 +45,8 @@ from contagium.agents.prompt import render, system_text
 from contagium.agents.weights import WeightsError
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
+from contagium.sim.analysis.style import STYLE, legend_below
+from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError, build
 from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.instrument import Material
@@ -50,7 +54,7 @@ from contagium.sim.observer.instrument import Material
 ROOT = Path(__file__).resolve().parents[1]
 POSTS = 5
 RUN = 6
-SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=40, repeat_penalty=1.1)
+SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=32, repeat_penalty=1.1)
 SITUATION = "You are one of 12 members of an online forum and post one short message at a time."
 
 
@@ -176,25 +180,27 @@ def share(name: str, count: int, total: int) -> dict[str, float]:
 
 def draw(rows: Sequence[dict[str, Any]], title: str, stem: Path) -> None:
     series = [
-        ("voice", "in the persona's voice (encoder, case threshold)", "D", "#009e73"),
-        ("adopted", "lexicon word in the reply", "o", "#d55e00"),
-        ("adopted_in_own_words", "of these, in own words", "s", "#0072b2"),
-        ("copied", f"copied {RUN} words or more", "^", "#7a7a7a"),
+        ("voice", "in the persona's voice (encoder, case threshold)", "D", "#009E73"),
+        ("adopted", "lexicon word in the reply", "o", "#D55E00"),
+        ("adopted_in_own_words", "lexicon word, not copied", "s", "#0072B2"),
+        ("copied", f"copied {RUN} words or more", "^", "#CC79A7"),
     ]
     series = [line for line in series if line[0] in rows[0]]
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    for offset, (name, label, marker, colour) in zip((-0.09, -0.03, 0.03, 0.09), series, strict=False):
-        shares = [row[f"{name}_share"] for row in rows]
-        below = [max(0.0, row[f"{name}_share"] - row[f"{name}_low"]) for row in rows]
-        above = [max(0.0, row[f"{name}_high"] - row[f"{name}_share"]) for row in rows]
-        doses = [row["dose"] + offset for row in rows]
-        axes.errorbar(doses, shares, (below, above), marker=marker, color=colour, capsize=3, label=label)
-    axes.set(xlabel=f"posts that carry the persona, of {POSTS} read", ylabel="share of replies", ylim=(0, 1))
-    axes.set_title(title, parse_math=False)  # a model's name may hold anything
-    axes.legend(frameon=False, loc="upper left")
-    for suffix in (".png", ".svg"):
-        figure.savefig(stem.with_suffix(suffix), dpi=150, metadata={"Date": None} if suffix == ".svg" else None)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        for offset, (name, said, marker, colour) in zip((-0.09, -0.03, 0.03, 0.09), series, strict=False):
+            shares = [row[f"{name}_share"] for row in rows]
+            below = [max(0.0, row[f"{name}_share"] - row[f"{name}_low"]) for row in rows]
+            above = [max(0.0, row[f"{name}_high"] - row[f"{name}_share"]) for row in rows]
+            doses = [row["dose"] + offset for row in rows]
+            axes.errorbar(doses, shares, (below, above), marker=marker, markersize=4, color=colour, capsize=2, label=said)
+        # A little room around 0 and 1, so that no mark is cut.
+        axes.set(xlabel=f"posts that carry the persona, of {POSTS} read", ylabel="share of replies", ylim=(-0.02, 1.02))
+        axes.set_title(visible(title))  # a model's name may hold anything
+        legend_below(axes, columns=2)
+        for suffix in (".png", ".svg"):
+            figure.savefig(stem.with_suffix(suffix), metadata={"Date": None} if suffix == ".svg" else None)
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -214,7 +220,8 @@ async def run(arguments: argparse.Namespace) -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(about | {"doses": rows}, indent=2)
     arguments.out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    draw(rows, f"{client.model}: {arguments.replies} replies a dose, 95% intervals", arguments.out)
+    title = f"{client.model}, persona {strain.name}\n{arguments.replies} replies a dose, 95% intervals"
+    draw(rows, title, arguments.out)
     if arguments.keep:
         with arguments.keep.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(Reply.__dataclass_fields__))

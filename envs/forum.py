@@ -20,7 +20,8 @@ class Forum(World):
 
     Of these, at most `board_reads` come from the whole board, the others from those the network lets it hear; each
     selection is a random one of the posts of the last `window` steps, and never the agent's own. With probability
-    `reply_share` a post answers the newest post that its author read, and joins that thread; otherwise it begins one.
+    `reply_share` a post answers one of the posts that its author read, each as likely (the newest would be that of the
+    agent with the highest id), and joins that thread; otherwise it begins one.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Forum(World):
 
     def answer(self, sender: NDArray[np.int64]) -> NDArray[np.int64]:
         replies = self.streams.uniform("reply", self.step, sender) < self._reply_share
-        return np.where(replies, self.last_heard(sender), -1)
+        return np.where(replies, self.one_heard(sender, self.streams.uniform("reply to", self.step, sender)), -1)
 
     def route(self) -> Exposures:
         from_board = self._from_board()

@@ -97,7 +97,7 @@ class WorldParallelEnv(pettingzoo.ParallelEnv[str, Any, Any]):
         """Nothing is held open."""
 
     def _show(self, seen: Observation) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown, infos = self._view.show(seen, self._stage.active[seen.agents])
+        shown, infos = self._view.show(seen, self._stage.active[seen.agents], self._stage.streams)
         return dict(zip(self.agents, shown, strict=True)), dict(zip(self.agents, infos, strict=True))
 
 
@@ -184,7 +184,7 @@ class SingleAgentEnv(gymnasium.Env[Any, Any]):
         return self._stage.render()
 
     def _show(self, seen: Observation) -> tuple[Any, dict[str, Any]]:
-        shown, infos = self._view.show(seen, self._stage.active[self._player])
+        shown, infos = self._view.show(seen, self._stage.active[self._player], self._stage.streams)
         return shown[0], infos[0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -70,6 +70,17 @@ class Pressure:
 
     def take(self, rows: NDArray[np.int64]) -> Pressure:
         return Pressure(self.names, self.text, self.intensity[rows], self.begins[rows], self.push[rows])
+
+    def plus(self, missed: Pressure) -> Pressure:
+        """This and what `missed` the same n agents before: pushes add up, and what began for them unseen begins now."""
+        intensity = np.maximum(self.intensity, missed.intensity)
+        return replace(self, intensity=intensity, begins=self.begins | missed.begins, push=self.push + missed.push)
+
+    def without(self, agents: NDArray[np.int64]) -> Pressure:
+        """This with nothing on the agents at these rows."""
+        intensity, begins, push = self.intensity.copy(), self.begins.copy(), self.push.copy()
+        intensity[agents], begins[agents], push[agents] = 0, False, 0
+        return replace(self, intensity=intensity, begins=begins, push=push)
 
     def news(self, k: int) -> tuple[str, ...]:
         """The texts of events that begin now for the k-th agent."""

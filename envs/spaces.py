@@ -11,6 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
 from numpy.typing import NDArray
 
 from contagium.envs.message import AFFECT, Axes
+from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation, World
 
 SITUATION = 100_000
@@ -67,8 +68,8 @@ def _is_unicode(text: str) -> bool:
 class View:
     """How one agent of a world sees and acts, as spaces that all agents share.
 
-    slots: messages shown at once, the newest. max_length: characters of a message. text: with words, as `Dict` spaces;
-    without, both spaces are one flat float32 `Box` each, which every trainer takes:
+    slots: messages shown at once: the newest, and of those of one step a random choice. max_length: characters of a
+    message. text: with words, as `Dict` spaces; without, both spaces are one flat float32 `Box` each, which every trainer takes:
       observation: in-use flags (S), weights (S), expressions (S·D), known flags (S·D), pressure (3), active (1);
       action: expression (D), `says` if above 0 (1), and one score per choice (C) where there is more than one: the
       highest wins.
@@ -113,7 +114,7 @@ class View:
         expression = Box(self._low, self._high)
         return Dict(text=self._utterance, expression=expression, says=Discrete(2), choice=Discrete(max(1, choices)))
 
-    def show(self, seen: Observation, active: NDArray[np.bool_]) -> tuple[list[Any], list[dict[str, Any]]]:
+    def show(self, seen: Observation, active: NDArray[np.bool_], streams: Streams) -> tuple[list[Any], list[dict[str, Any]]]:
         """Observations and infos of the n agents of `seen`. active: (n,), whose turn it is; others' messages wait."""
         n, inbox = len(seen.agents), seen.inbox
         waiting = np.diff(inbox.indptr)
@@ -121,6 +122,9 @@ class View:
         who = np.repeat(np.arange(n), count)
         slot = np.arange(len(who)) - np.repeat(np.cumsum(count) - count, count)
         at = (inbox.indptr[1:] - count)[who] + slot
+        if np.any(active & (waiting > self._slots)):
+            at = self._chosen(seen, streams)[at]
+            at = at[np.lexsort((at, who))]
         unseen = zip(active.tolist(), (waiting - count).tolist(), strict=True)
         infos = [{"active": turn, "unseen": left} for turn, left in unseen]
         numbers = self._fill(seen, (who, slot), at, active)
@@ -131,6 +135,17 @@ class View:
         columns = (*numbers, sender, self._read(seen, who, inbox.row[at]), self._situations(seen))
         names = (*self._numbers(), *self._words())
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)], infos
+
+    def _chosen(self, seen: Observation, streams: Streams) -> NDArray[np.int64]:
+        """Entries of the inbox, each reader's in the order in which they leave a full view, the newest step last.
+
+        Within a step by lot, the same for all readers: by their numbers, messages of agents with low ids would never be shown.
+        """
+        inbox = seen.inbox
+        row = inbox.row
+        reader = np.repeat(np.arange(len(seen.agents)), np.diff(inbox.indptr))
+        lot = streams.uniform("slots", seen.step, inbox.messages.sender[row])
+        return np.lexsort((lot, inbox.messages.step[row], reader))
 
     def _fill(
         self, seen: Observation, place: tuple[NDArray[np.int64], ...], at: NDArray[np.int64], active: NDArray[np.bool_]

@@ -248,6 +248,15 @@ class World(ABC):
         newest[some] = self._heard.message[stop[some] - 1]
         return newest
 
+    def one_heard(self, agents: NDArray[np.int64], draw: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Id of one of the messages that each of `agents` (n,) has before it, as `draw` (n,) in [0, 1) picks it; −1 for none."""
+        start = self._heard_at[agents]
+        count = self._heard_at[agents + 1] - start
+        picked = np.full(len(agents), -1)
+        some = count > 0
+        picked[some] = self._heard.message[(start + (draw * count).astype(np.int64))[some]]
+        return picked
+
     def _hear(self, heard: Exposures) -> None:
         self._heard, self._heard_at = heard, row_pointer(heard.agent, self.network.size)
 

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, cast
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from contagium import __version__
 from contagium.sim.credentials import refusal
 
 if TYPE_CHECKING:
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
 
 FREE_TEXT = re.compile(r"(persona|background|pressure)(\.\w+)*\.text")
 """Keys whose value is taken from the command line exactly as typed: no quoting, interpolation or list syntax applies."""
+
+
+INTERRUPTED = 130
+
+_failed_arms: list[int] = []
+"""Statuses of the arms of the present sweep that failed; Hydra's launcher keeps what a job returns to itself."""
 
 
 class UserError(Exception):
@@ -41,6 +50,10 @@ def _run(arguments: list[str]) -> int:
     # The sentence encoder's small matrices run several times faster on one thread than on threads that wait for a busy core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _know_texts()
+    _failed_arms.clear()
+    if "--version" in arguments[1:]:
+        print(f"contagium {__version__}")
+        return 0
     try:
         # Before Hydra, which keeps and repeats what it is given.
         for key, _, value in (argument.partition("=") for argument in arguments[1:]):
@@ -53,11 +66,14 @@ def _run(arguments: list[str]) -> int:
     except (UserError, OmegaConfBaseException, ValueError, OSError) as error:
         # Those that are not ours are Hydra's, about arguments it cannot use: a run's own errors end in `_job`.
         return _complain(str(error).splitlines()[0], 2)
+    except YAMLError as error:
+        return _complain(f"a configuration file is not valid YAML: {' '.join(str(error).split())}", 2)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except KeyboardInterrupt:
-        return 130
-    return 0
+        return INTERRUPTED
+    # A sweep goes on after an arm that failed, and fails with it in the end.
+    return max(_failed_arms, default=0)
 
 
 def _job(config: DictConfig) -> None:
@@ -78,14 +94,24 @@ def _job(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         status = _complain(str(error).splitlines()[0], 2)
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     except Exception:
         # An error of the program itself, to be reported with all there is to know.
         traceback.print_exc()
         status = 1
     if status:
         _leave_nothing(directory)
+        if status != INTERRUPTED and _in_a_sweep_here():
+            print(f"contagium: this arm of the sweep failed: {' '.join(map(_plain, arguments))}", file=sys.stderr)
+            _failed_arms.append(status)
+            return
         sys.exit(status)
+
+
+def _in_a_sweep_here() -> bool:
+    """Whether this is one arm of a sweep that runs in this process, so that the next arm can still run."""
+    running = HydraConfig.get()
+    return running.mode == RunMode.MULTIRUN and running.launcher._target_.endswith("BasicLauncher")
 
 
 def _scenario(config: DictConfig) -> Scenario:

@@ -12,9 +12,10 @@ from rich.console import Console
 from contagium.agents.backends.backend import BackendError
 from contagium.agents.weights import WeightsError
 from contagium.sim.analysis import write_outputs
+from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError
 from contagium.sim.log import LogError
-from contagium.sim.run import Laboratory, prepare, run
+from contagium.sim.run import Laboratory, first_line, prepare, root, run
 from contagium.sim.scenario import Scenario
 from contagium.sim.terminal import Live, announce, show_summary
 
@@ -36,9 +37,6 @@ def perform(scenario: Scenario, directory: Path, command: str) -> int:
     if not started:
         return status
     try:
-        composed = scenario.model_dump(mode="json", by_alias=True)
-        text = yaml.safe_dump(composed, sort_keys=False, allow_unicode=True)
-        (directory / "scenario.yaml").write_text(text, encoding="utf-8")
         show_summary(console, write_outputs(directory), directory)
     except (LogError, OSError) as error:
         return _complain(f"the outputs are not complete: {error}", status or FAILED)
@@ -52,6 +50,14 @@ def _run(laboratory: Laboratory, directory: Path, command: str, console: Console
 
     def opened() -> None:
         nonlocal started
+        composed = laboratory.scenario.model_dump(mode="json", by_alias=True)
+        text = yaml.safe_dump(composed, sort_keys=False, allow_unicode=True)
+        kept = directory / "scenario.yaml"
+        try:
+            kept.write_text(text, encoding="utf-8")
+        except OSError:
+            kept.unlink(missing_ok=True)
+            raise
         started = True
         announce(console, laboratory, directory)
 
@@ -61,15 +67,14 @@ def _run(laboratory: Laboratory, directory: Path, command: str, console: Console
     except KeyboardInterrupt:
         return _complain("interrupted; the steps so far are kept" if started else "interrupted", INTERRUPTED), started
     except (BackendError, LogError, OSError, WeightsError, ExceptionGroup) as error:
-        first: BaseException = error
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = root(error)
         if not isinstance(first, BackendError | LogError | OSError | WeightsError):
             raise
-        return _complain(str(first).splitlines()[0], FAILED if started else REFUSED), started
+        return _complain(first_line(first), FAILED if started else REFUSED), started
     return DONE, started
 
 
 def _complain(line: str, status: int) -> int:
-    print(f"contagium: {line}", file=sys.stderr)
+    # A line may quote what a server or a file said, which could hold commands to the terminal.
+    print(f"contagium: {visible(line)}", file=sys.stderr)
     return status

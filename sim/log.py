@@ -1,7 +1,7 @@
 """The event log: one SQLite file a run, one transaction a step, and the tables read back from it.
 
-The log is the truth: analysis reads nothing else. A step is in it whole or not at all. `SCHEMA_VERSION` changes with the tables;
-docs/log.md documents them. Times of day and durations stand only in columns named in `TIMES`, so that everything else is the
+The log is the truth: analysis reads nothing else. A step is in it whole or not at all. `sim/schema.py` holds its
+tables. Times of day and durations stand only in columns named in `TIMES`, so that everything else is the
 same, byte for byte, whenever the same deterministic run is repeated.
 """
 
@@ -16,139 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contagium.sim.schema import SCHEMA_VERSION, TABLES, TIMES, columns
+
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
-
-SCHEMA_VERSION = 1
-
-TABLES: dict[str, tuple[str, ...]] = {
-    "meta": ("key TEXT PRIMARY KEY", "value TEXT NOT NULL"),
-    "agent": (
-        "id INTEGER PRIMARY KEY",
-        "name TEXT NOT NULL",
-        '"group" TEXT NOT NULL',
-        "strain TEXT",
-        "susceptibility REAL NOT NULL",
-        "expressiveness REAL NOT NULL",
-        "detailed INTEGER NOT NULL",
-    ),
-    "edge": ("source INTEGER NOT NULL", "target INTEGER NOT NULL", "weight REAL NOT NULL"),
-    "message": (
-        "id INTEGER PRIMARY KEY",
-        "step INTEGER NOT NULL",
-        "sender INTEGER NOT NULL",
-        "channel TEXT NOT NULL",
-        "thread INTEGER NOT NULL",
-        "reply_to INTEGER",
-        "withheld INTEGER NOT NULL",
-        "text TEXT",
-    ),
-    "turn": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "status TEXT NOT NULL", "reason TEXT"),
-    "exposure": (
-        "step INTEGER NOT NULL",
-        "message INTEGER NOT NULL",
-        "agent INTEGER NOT NULL",
-        "source INTEGER NOT NULL",
-        "weight REAL NOT NULL",
-    ),
-    "reading": (
-        "step INTEGER NOT NULL",
-        "subject TEXT NOT NULL",
-        "id INTEGER NOT NULL",
-        "agent INTEGER NOT NULL",
-        "instrument TEXT NOT NULL",
-        '"column" TEXT NOT NULL',
-        "value REAL",
-        "status TEXT NOT NULL",
-    ),
-    "transition": (
-        "id INTEGER PRIMARY KEY",
-        "step INTEGER NOT NULL",
-        "agent INTEGER NOT NULL",
-        "strain TEXT NOT NULL",
-        "kind TEXT NOT NULL",
-        "origin TEXT NOT NULL",
-        "target TEXT NOT NULL",
-    ),
-    "cause": (
-        "transition_id INTEGER NOT NULL",
-        "message INTEGER NOT NULL",
-        "source INTEGER NOT NULL",
-        "step INTEGER NOT NULL",
-        "dose REAL NOT NULL",
-        "probability REAL NOT NULL",
-    ),
-    "report": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "feeling TEXT NOT NULL"),
-    "thought": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "text TEXT NOT NULL"),
-    "reward": (
-        "step INTEGER NOT NULL",
-        "agent INTEGER NOT NULL",
-        "reward REAL NOT NULL",
-        "terminated INTEGER NOT NULL",
-    ),
-    "pressure": (
-        "step INTEGER NOT NULL",
-        "event TEXT NOT NULL",
-        "pressed INTEGER NOT NULL",
-        "begins INTEGER NOT NULL",
-        "intensity REAL NOT NULL",
-        "agents TEXT NOT NULL",
-    ),
-    "intervention": (
-        "step INTEGER NOT NULL",
-        "name TEXT NOT NULL",
-        "action TEXT NOT NULL",
-        "agent INTEGER",
-        "message INTEGER",
-    ),
-    "call": (
-        "step INTEGER NOT NULL",
-        "agent INTEGER NOT NULL",
-        "purpose TEXT NOT NULL",
-        "model TEXT NOT NULL",
-        "status TEXT NOT NULL",
-        "reason TEXT",
-        "prompt_tokens INTEGER",
-        "completion_tokens INTEGER",
-        "attempts INTEGER",
-        "latency REAL",
-        "request_key TEXT NOT NULL",
-    ),
-    "compartment": (
-        "step INTEGER NOT NULL",
-        "strain TEXT NOT NULL",
-        "kind TEXT NOT NULL",
-        "compartment TEXT NOT NULL",
-        "agents INTEGER NOT NULL",
-    ),
-    "affect": (
-        "step INTEGER NOT NULL",
-        "axis TEXT NOT NULL",
-        "instrument TEXT NOT NULL",
-        "messages INTEGER NOT NULL",
-        "mean REAL NOT NULL",
-        "sd REAL NOT NULL",
-    ),
-    "step": (
-        "step INTEGER PRIMARY KEY",
-        "messages INTEGER NOT NULL",
-        "exposures INTEGER NOT NULL",
-        "missing INTEGER NOT NULL",
-        "failed_readings INTEGER NOT NULL",
-        "seconds REAL NOT NULL",
-    ),
-}
-"""Column declarations by table. `kind` is "latent" (a policy's own truth) or "case" (what the observer's case definition says);
-transition.target "I" with origin "S" is a new case; an index case has the transition at step −1 and no cause."""
-
-TIMES = {"call": ("latency",), "step": ("seconds",), "meta": ("value",)}
-"""Columns that hold times of day or durations, and so may differ between repeats of the same run."""
-
-
-def columns(table: str) -> tuple[str, ...]:
-    """Column names of a table, in order."""
-    return tuple(declared.split()[0].strip('"') for declared in TABLES[table])
 
 
 class LogError(Exception):
@@ -252,6 +124,12 @@ class Run:
             raise LogError(f"{file} is not an event log: {error}") from error
         if version != SCHEMA_VERSION:
             raise LogError(f"{file} has schema version {version}, this program reads version {SCHEMA_VERSION}")
+        for table in TABLES:
+            found = tuple(row[1] for row in self._connection.execute(f'PRAGMA table_info("{table}")'))
+            if found != columns(table):
+                raise LogError(
+                    f"{file}: table {table} should have the columns {', '.join(columns(table))}, got {', '.join(found)}"
+                )
 
     def table(self, name: str) -> pd.DataFrame:
         """Any table of the log, see docs/log.md, in the order it was written."""

@@ -16,10 +16,11 @@ from contagium.envs.message import Channel, Exposures, Messages
 from contagium.envs.pressure import Pressure
 from contagium.envs.world import Act, Consequence, Transitions
 from contagium.sim.calls import Call
-from contagium.sim.log import SCHEMA_VERSION, EventLog
+from contagium.sim.log import EventLog
 from contagium.sim.observer.case import COMPARTMENTS, Candidates, CaseMoves
 from contagium.sim.observer.instrument import Readings
 from contagium.sim.observer.observer import Seen
+from contagium.sim.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from contagium.sim.run import Laboratory
@@ -55,7 +56,8 @@ def facts(lab: Laboratory, command: str) -> dict[str, Any]:
 class Recorder:
     """Writes a run's rows. Agents beyond `log.detailed_agents` count in the aggregates; their messages are not kept.
 
-    The detailed agents are a random sample drawn from the run's streams, with the index cases first.
+    The detailed agents are a random sample drawn from the run's streams, with the index cases first, and besides every agent
+    that asks a language model: its words were paid for and cannot be had again.
     """
 
     def __init__(self, log: EventLog, lab: Laboratory) -> None:
@@ -65,6 +67,8 @@ class Recorder:
         first = draw[np.argsort(lab.population.strain[draw] < 0, kind="stable")]
         self._detailed = np.zeros(size, dtype=bool)
         self._detailed[first[: lab.scenario.log.detailed_agents]] = True
+        asks = np.array([backend is not None for backend in lab.backends])
+        self._detailed |= asks[lab.population.group]
         self._transitions = 0
         self._unread: list[Exposures] = []
 
@@ -93,7 +97,8 @@ class Recorder:
         log.add("edge", zip(net.source.tolist(), net.target.tolist(), net.weight.tolist(), strict=True))
         for k, strain in enumerate(lab.axes.strains):
             index = np.flatnonzero(population.strain == k)
-            self._move(-1, strain, "case", index.tolist(), ["S"] * len(index), ["I"] * len(index))
+            count = len(index)
+            self._move(-1, strain, "case", [-1] * count, index.tolist(), ["S"] * count, ["I"] * count)
         self._count(-1)
         log.commit()
 
@@ -188,7 +193,7 @@ class Recorder:
 
     def _latent(self, step: int, strain: str, moves: Transitions) -> None:
         columns = (moves.agent.tolist(), moves.origin.tolist(), moves.target.tolist())
-        ids = self._move(step, strain, "latent", *columns)
+        ids = self._move(step, strain, "latent", [step] * len(moves), *columns)
         received = self._received(moves.agent, moves.cause).tolist()
         rows = zip(ids, moves.cause.tolist(), moves.source.tolist(), received, strict=True)
         self._log.add("cause", [(i, cause, source, when, 1.0, 1.0) for i, cause, source, when in rows if cause >= 0])
@@ -196,22 +201,26 @@ class Recorder:
     def _received(self, agent: NDArray[np.int64], message: NDArray[np.int64]) -> NDArray[np.int64]:
         """Step at which each agent (m,) last received the message (m,) that it has read only now, −1 for none. Shape (m,)."""
         step, wanted = np.full(len(agent), -1), agent << 32 | message
-        for exposures in self._unread:
-            key = exposures.agent << 32 | exposures.message
-            step[np.isin(wanted, key)] = exposures.step
+        for exposures in filter(len, self._unread):
+            key = exposures.agent << 32 | exposures.message  # ascending, as exposures are
+            at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+            step[key[at] == wanted] = exposures.step
         return step
 
     def _case(self, step: int, strain: str, moves: CaseMoves, causes: Candidates) -> None:
         named = [[COMPARTMENTS[c] for c in codes.tolist()] for codes in (moves.origin, moves.target)]
-        ids = np.asarray(self._move(step, strain, "case", moves.agents.tolist(), *named), dtype=np.int64)
+        moved = self._move(step, strain, "case", moves.onset.tolist(), moves.agents.tolist(), *named)
+        ids = np.asarray(moved, dtype=np.int64)
         columns = (ids[causes.move], causes.message, causes.source, causes.step, causes.dose, causes.probability)
         self._log.add("cause", zip(*(c.tolist() for c in columns), strict=True))
 
-    def _move(self, step: int, strain: str, kind: str, agents: list[int], origin: list[str], target: list[str]) -> list[int]:
+    def _move(
+        self, step: int, strain: str, kind: str, onset: list[int], agents: list[int], origin: list[str], target: list[str]
+    ) -> list[int]:
         ids = list(range(self._transitions, self._transitions + len(agents)))
         self._transitions += len(agents)
-        rows = zip(ids, agents, origin, target, strict=True)
-        self._log.add("transition", [(i, step, agent, strain, kind, o, t) for i, agent, o, t in rows])
+        rows = zip(ids, onset, agents, origin, target, strict=True)
+        self._log.add("transition", [(i, step, first, agent, strain, kind, o, t) for i, first, agent, o, t in rows])
         return ids
 
     def _pressure(self, step: int, pressure: Pressure) -> None:

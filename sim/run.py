@@ -19,7 +19,7 @@ from contagium.agents.policy import Policy, Population, Setting, name_of
 from contagium.agents.weights import WeightsError
 from contagium.envs.message import Axes, Messages
 from contagium.envs.network import Network
-from contagium.envs.pressure import PressureSchedule
+from contagium.envs.pressure import Pressure, PressureSchedule
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, World
 from contagium.sim.build import ScenarioError, build
@@ -138,7 +138,9 @@ def _backends(scenario: Scenario) -> tuple[Recorded | None, ...]:
             continue
         key = repr(sorted(group.backend.items()))
         if key not in built:
-            backend: Backend = build(group.backend, f"agents.groups.{name}.backend")
+            # Named as the user knows it: most scenarios have one backend, that of the group `backend`.
+            where = "backend" if group.backend == scenario.backend else f"agents.groups.{name}.backend"
+            backend: Backend = build(group.backend, where)
             built[key] = Recorded(Retrying(Limited(backend, backend.concurrency)))
         found.append(built[key])
     return tuple(found)
@@ -152,6 +154,9 @@ class Running:
         self._recorder = Recorder(log, laboratory)
         self._backends: list[Recorded] = list(dict.fromkeys(b for b in laboratory.backends if b is not None))
         self._begun = time.perf_counter()
+        self._answered = False
+        # What pressed on agents that have had no turn since.
+        self._missed: Pressure | None = None
         laboratory.world.reset(laboratory.streams)
         self._recorder.seeded()
 
@@ -160,7 +165,7 @@ class Running:
         lab, world, began = self._lab, self._lab.world, time.perf_counter()
         step = world.step
         pressure = lab.pressure.due(step)
-        act = await self._act(world.active(), pressure)
+        act = await self._act(world.active(), pressure if self._missed is None else pressure.plus(self._missed))
         sent = world.send(act)
         withheld = self._intervene(sent)
         exposures = world.deliver(sent.take(~withheld), act)
@@ -171,7 +176,7 @@ class Running:
         self._recorder.step(
             step, pressure, act, sent, withheld, exposures, world.settled, seen, calls, time.perf_counter() - began
         )
-        self._stop_if_unanswered(calls)
+        self._stop_if_unanswered(act, calls)
         return Progress(
             step=step + 1,
             steps=lab.scenario.steps,
@@ -181,21 +186,25 @@ class Running:
             seconds=time.perf_counter() - self._begun,
         )
 
-    def _stop_if_unanswered(self, calls: list[Call]) -> None:
-        """BackendError if no call of this run was ever answered: it would go through its steps with nobody speaking."""
-        if calls and not any(backend.done for backend in self._backends):
-            reasons = ", ".join(f"{count} × {reason}" for reason, count in Counter(call.reason for call in calls).most_common())
+    def _stop_if_unanswered(self, act: Act, calls: list[Call]) -> None:
+        """BackendError if no call of this run ever gave a message: it would go through its steps with nobody speaking."""
+        asked = {call.request.agent for call in calls if call.request.purpose == "speak"}
+        self._answered |= bool(asked - act.missing.keys())
+        if asked and not self._answered:
+            counts = Counter(act.missing[agent] for agent in asked).most_common()
+            reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
             raise BackendError(f"the language model answered none of the first {len(calls)} calls ({reasons})", reason="rejected")
 
-    async def _act(self, active: np.ndarray, pressure: object) -> Act:
-        """All groups observe and act at the same time."""
+    async def _act(self, active: np.ndarray, pressure: Pressure) -> Act:
+        """All groups observe and act at the same time; pressure on who has no turn waits for it, as messages do."""
         lab = self._lab
+        self._missed = pressure.without(active)
         turns = []
         async with asyncio.TaskGroup() as tasks:
             for g, policy in enumerate(lab.policies):
                 mine = active[lab.population.group[active] == g]
                 if len(mine):
-                    observation = lab.world.observe(mine, pressure)  # type: ignore[arg-type]
+                    observation = lab.world.observe(mine, pressure)
                     turns.append(tasks.create_task(policy.act(observation, lab.streams)))
         return Act.merge([turn.result() for turn in turns], len(lab.axes))
 
@@ -229,17 +238,18 @@ async def run(
         try:
             log.meta(facts(laboratory, command))
             running = Running(laboratory, log)
+            opened()
         except BaseException:
             log.remove()
             raise
-        opened()
         try:
             for _ in range(laboratory.scenario.steps):
                 watch(await running.step())
             log.meta({"status": "finished", "wall_seconds": time.perf_counter() - began})
         except BaseException as error:
             stopped = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
-            _close_failed(log, "interrupted" if stopped else "failed", _why(error), time.perf_counter() - began)
+            status, reason = ("interrupted", "stopped by Ctrl-C") if stopped else ("failed", first_line(root(error)))
+            _close_failed(log, status, reason, time.perf_counter() - began)
             raise
         log.close()
 
@@ -252,8 +262,13 @@ def _close_failed(log: EventLog, status: str, reason: str, seconds: float) -> No
     log.close()
 
 
-def _why(error: BaseException) -> str:
-    """The first line of an error, out of the groups that tasks put it in."""
+def root(error: BaseException) -> BaseException:
+    """An error out of the groups that tasks put it in."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -129,6 +129,9 @@ class Scenario(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Scenario:
         size = self.population.size
+        chosen = self.seeding.agents or ()
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"seeding.agents: each agent once, got {', '.join(map(str, chosen))}")
         wrong = [agent for agent in self.seeding.agents or () if not 0 <= agent < size]
         if wrong:
             raise ValueError(f"seeding.agents: agents are 0 to {size - 1}, got {', '.join(map(str, wrong))}")

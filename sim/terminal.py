@@ -25,10 +25,11 @@ def announce(console: Console, lab: Laboratory, directory: Path) -> None:
     world = type(lab.world).__name__.lower()
     console.print(
         f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in a {world}, {scenario.steps} steps, seed {scenario.seed}; "
-        f"{index} index {'case' if index == 1 else 'cases'} of persona {scenario.persona.name}; pressure: {pressure}"
+        f"{index} index {'case' if index == 1 else 'cases'} of persona {scenario.persona.name}; pressure: {pressure}",
+        soft_wrap=True,
     )
     for line in _estimates(lab):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     console.print(f"Results go to {escape(str(directory))}", soft_wrap=True)
 
 
@@ -88,7 +89,10 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
     table.add_row("attack rate", _attack(summary))
     table.add_row("peak prevalence", _share(summary["peak_prevalence"]))
     table.add_row("reproduction number", _r0(summary["r0"]))
-    table.add_row("missing turns", str(summary["missing_turns"]))
+    turns = summary["messages"] + summary["missing_turns"]
+    table.add_row(
+        "missing turns", f"{summary['missing_turns']} of {turns}", style="bold red" if summary["missing_turns"] else None
+    )
     table.add_row("failed readings", f"{summary['failed_readings']} of {summary['readings']}")
     seconds = summary["wall_seconds"]
     table.add_row("wall time", "unknown" if seconds is None else f"{seconds:.1f} s")
@@ -98,7 +102,7 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
 
 def _attack(summary: dict[str, Any]) -> str:
     cases, index, agents = summary["cases"], summary["index_cases"], summary["agents"]
-    return f"{_share(summary['attack_rate'])} ({cases} of {agents - index} agents who were not index cases)"
+    return f"{_share(summary['attack_rate'])} ({cases} of {agents - index} susceptible agents)"
 
 
 def _share(value: float | None) -> str:

@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
 MODELS = {"smollm2-135m": SMOLLM2}
 STOPS: dict[str, Stop] = {"stop": "stop", "length": "length"}
-USUAL = Request(
-    (
-        Turn("system", "You are one of the members of an online forum and post one short message at a time. " * 2),
-        *(
-            Turn(role, f"A short note about the day, of some twelve words or so. {k}")
-            for k in "abc"
-            for role in ("user", "assistant")
-        ),
-        Turn("user", "Next post:"),
-    ),
-    Sampling(max_tokens=32),
-    purpose="warm up",
-)
-"""A call of about the usual length, to time the model by."""
 TOP_K, MIN_P = 40, 0.05  # llama.cpp's own defaults, stated so that an upgrade cannot change them unseen
 
 
@@ -83,9 +69,9 @@ class Llama:
         path = await asyncio.to_thread(self._find)
         await asyncio.to_thread(self._load, path)
         self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="llama")
-        # The first call warms the runtime up, the second is timed.
-        for _ in range(2):
-            self.seconds_per_call = (await self.complete(USUAL)).latency
+        # The first call warms the runtime up; the second shares no prefix with it and is timed.
+        for opening in ("Once", "Twice"):
+            self.seconds_per_call = (await self.complete(_usual(opening))).latency
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -182,6 +168,15 @@ class Llama:
         if request.messages[-1].role == "assistant":
             text = text.removeprefix(request.messages[-1].content)
         return Completion(text, stop, self.model, *counts, latency, fingerprint=self._fingerprint)
+
+
+def _usual(opening: str) -> Request:
+    """A call about as long as a usual one: 150 tokens read, 32 written."""
+    system = (
+        f"{opening} upon a time. " + "You are one of the members of an online forum and post one short message at a time. " * 6
+    )
+    chat = (Turn("system", system), Turn("user", "Tell a long story about a garden."))
+    return Request(chat, Sampling(max_tokens=32), purpose="warm up")
 
 
 def _usable_cores() -> int:

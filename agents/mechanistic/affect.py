@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Affect:
-    """How affect (valence, arousal, dominance) moves in one step.
+    """How affect (valence, arousal, dominance) moves from one act of an agent to the next.
 
-    relaxation: share of the distance to the baseline covered each step. contagion: share of the distance to the mean of what was
-    heard, times susceptibility, covered too. 0 switches either off; together at most 1, and a susceptible agent is pulled by what
-    relaxation leaves at most, so that affect never oversteps what it moves towards. Pulling towards the mean of neighbours is
-    DeGroot's averaging; with a baseline that holds on, Friedkin and Johnsen's. Source: Friedkin & Johnsen 1990.
+    relaxation: share of the distance to the baseline covered each step that passes, acted in or not. contagion: share of the
+    distance to the mean of what was heard, times susceptibility, covered too, however long it waited. 0 switches either off;
+    together at most 1, and an agent is pulled by what relaxation leaves at most, so that affect never oversteps what it moves
+    towards. Pulling towards the mean of neighbours is DeGroot's averaging; with a baseline that holds on, Friedkin and Johnsen's.
+    Source: Friedkin & Johnsen 1990.
     """
 
     relaxation: float = 0.2
@@ -35,11 +36,16 @@ class Affect:
         heard: NDArray[np.float64],
         susceptibility: NDArray[np.float64],
         push: NDArray[np.float64],
+        elapsed: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Affect after one step, all (n, 3) in [-1, 1]; susceptibility (n,). heard is NaN for who heard nothing."""
+        """Affect now, all (n, 3) in [-1, 1]; susceptibility, elapsed (n,). heard is NaN for who heard nothing.
+
+        elapsed: steps since the agent last acted, 0 or more: affect relaxes by 1 − (1 − relaxation)^elapsed of its distance.
+        """
         toward_heard = np.where(np.isnan(heard), 0.0, heard - affect)
-        pull = np.minimum(self.contagion * susceptibility, 1.0 - self.relaxation)[:, None]
-        return np.clip(affect + self.relaxation * (baseline - affect) + pull * toward_heard + push, -1.0, 1.0)
+        left = (1.0 - self.relaxation) ** elapsed
+        relaxed, pull = (1.0 - left)[:, None], np.minimum(self.contagion * susceptibility, left)[:, None]
+        return np.clip(affect + relaxed * (baseline - affect) + pull * toward_heard + push, -1.0, 1.0)
 
 
 def mean_heard(

@@ -46,12 +46,15 @@ class Mechanistic:
         for k in range(strains):
             self.compartment[seeded == k, k] = self._model.code(self._model.seeded)
         self.affect = np.tile(np.asarray(setting.background.affect), (size, 1))
-        self._acted = np.full(size, -1)
+        # No time has passed at step 0: an index case shows its strain before it can recover, as everybody else does.
+        self._acted = np.zeros(size, dtype=np.int64)
 
     async def act(self, observation: Observation, rng: Streams) -> Act:
         rows = np.searchsorted(self._setting.agents, observation.agents)
-        latent = self._catch(rows, observation, rng)
-        self._feel(rows, observation)
+        elapsed = (observation.step - self._acted[rows]).astype(np.float64)
+        self._acted[rows] = observation.step
+        latent = self._catch(rows, elapsed, observation, rng)
+        self._feel(rows, elapsed, observation)
         act = Act.idle(observation.agents, len(self._setting.axes))
         act.says[:] = True
         act.latent.update(latent)
@@ -63,15 +66,15 @@ class Mechanistic:
             self._utter(act, shows, observation, rng)
         return act
 
-    def _catch(self, rows: NDArray[np.int64], observation: Observation, rng: Streams) -> dict[str, Transitions]:
+    def _catch(
+        self, rows: NDArray[np.int64], elapsed: NDArray[np.float64], observation: Observation, rng: Streams
+    ) -> dict[str, Transitions]:
         """Each strain moves on by what was heard and by itself."""
-        elapsed = (observation.step - self._acted[rows]).astype(np.float64)
-        self._acted[rows] = observation.step
         latent = {}
         for k, strain in enumerate(self._setting.axes.strains):
             contacts = self._contacts(k, observation, elapsed)
-            when = rng.uniform(f"{strain}:when", observation.step, observation.agents)
-            which = rng.uniform(f"{strain}:which", observation.step, observation.agents)
+            when = rng.uniform(f"contagion:{strain}:when", observation.step, observation.agents)
+            which = rng.uniform(f"contagion:{strain}:which", observation.step, observation.agents)
             after, moves = advance(self._model, contacts, self.compartment[rows, k], elapsed, when, which)
             self.compartment[rows, k] = after
             latent[strain] = self._transitions(moves, observation)
@@ -83,7 +86,7 @@ class Mechanistic:
         shown = np.nan_to_num(inbox.messages.expression[inbox.row, 3 + k].astype(np.float64))
         susceptibility = self._setting.population.susceptibility[observation.agents[target]]
         # A message is one contact however long its reader waited; time passes in full for progressions only.
-        weight = inbox.weight * susceptibility * shown / elapsed[target]
+        weight = inbox.weight * susceptibility * shown / np.maximum(elapsed[target], 1.0)
         return Contacts(np.where(shown >= SHOWN, self._sheds, -1), target, weight)
 
     def _transitions(self, moves: Moves, observation: Observation) -> Transitions:
@@ -95,7 +98,7 @@ class Mechanistic:
         source[caused] = inbox.messages.sender[row[caused]]
         return Transitions(observation.agents[moves.agents], names[moves.origin], names[moves.target], cause, source)
 
-    def _feel(self, rows: NDArray[np.int64], observation: Observation) -> None:
+    def _feel(self, rows: NDArray[np.int64], elapsed: NDArray[np.float64], observation: Observation) -> None:
         inbox, setting = observation.inbox, self._setting
         baseline = np.tile(np.asarray(setting.background.affect), (len(rows), 1))
         for k, persona in enumerate(setting.personas):
@@ -104,7 +107,7 @@ class Mechanistic:
         heard = mean_heard(_reader(inbox), said, inbox.weight, len(rows))
         push = np.zeros((len(rows), 3)) if observation.pressure is None else observation.pressure.push
         susceptibility = setting.population.susceptibility[observation.agents]
-        self.affect[rows] = self._affect_law.step(self.affect[rows], baseline, heard, susceptibility, push)
+        self.affect[rows] = self._affect_law.step(self.affect[rows], baseline, heard, susceptibility, push, elapsed)
 
     def _utter(self, act: Act, shows: NDArray[np.bool_], observation: Observation, rng: Streams) -> None:
         """Put words to each message: a line of the first strain it shows, or of the background persona."""

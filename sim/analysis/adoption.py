@@ -46,27 +46,27 @@ def copied_share(text: str, heard: Iterable[str]) -> float:
 
 
 def adoptions(run: Run, strain: str | None = None, copied_from: float = COPIED_FROM) -> pd.DataFrame:
-    """For each case but the index cases: agent, step, message, copied_share, how ("own_words", "copied" or "no_text").
+    """For each case but the index cases: agent, onset, message, copied_share, how ("own_words", "copied" or "no_text").
 
-    Judged is the message with which the agent became a case (of several in that step the one that shows the strain most) against
-    all texts the agent was exposed to in earlier steps and the persona's example lines. "no_text": no words were said or logged.
+    Judged is the message of its onset, the first sign (of several in that step the one that shows the strain most), against all
+    texts the agent was exposed to in earlier steps and the persona's example lines. "no_text": no words were said or logged.
     """
     strain = chosen_strain(run, strain)
     cases = onsets(run, strain)
-    cases = cases.loc[~cases["index"], ["agent", "step"]]
+    cases = cases.loc[~cases["index"], ["agent", "onset"]]
     texts = _texts(run, strain)
     spoken = texts.sort_values(strain, kind="stable").drop_duplicates(["sender", "step"], keep="last")
-    spoken = spoken.rename(columns={"sender": "agent", "id": "message"})
-    cases = cases.merge(spoken[["agent", "step", "message", "text"]], on=["agent", "step"], how="left")
+    spoken = spoken.rename(columns={"sender": "agent", "step": "onset", "id": "message"})
+    cases = cases.merge(spoken[["agent", "onset", "message", "text"]], on=["agent", "onset"], how="left")
     heard = _heard(run, texts, cases.loc[cases["text"].notna(), "agent"])
     examples = _examples(run, strain)
     shares = []
-    for agent, step, text in zip(cases["agent"], cases["step"], cases["text"], strict=True):
-        before = [said for at, said in heard.get(agent, ()) if at < step]
+    for agent, onset, text in zip(cases["agent"], cases["onset"], cases["text"], strict=True):
+        before = [said for at, said in heard.get(agent, ()) if at < onset]
         shares.append(copied_share(text, [*before, *examples]) if isinstance(text, str) else float("nan"))
     share = pd.Series(shares, index=cases.index, dtype=float)
     how = np.select([share.isna(), share >= copied_from], [NO_TEXT, COPIED], OWN_WORDS)
-    return cases[["agent", "step", "message"]].astype({"message": "Int64"}).assign(copied_share=share, how=how)
+    return cases[["agent", "onset", "message"]].astype({"message": "Int64"}).assign(copied_share=share, how=how)
 
 
 def _texts(run: Run, strain: str) -> pd.DataFrame:
@@ -136,5 +136,5 @@ def persona_scores(run: Run, strain: str | None = None, limit: int | None = None
 def _by_onset(run: Run, strain: str) -> NDArray[np.int64]:
     """Agents logged in detail, by onset of their case and then by id."""
     agents = run.agents.loc[run.agents["detailed"] == 1, "id"]
-    onset = agents.map(onsets(run, strain).set_index("agent")["step"]).fillna(np.inf)
+    onset = agents.map(onsets(run, strain).set_index("agent")["onset"]).fillna(np.inf)
     return agents.to_numpy(np.int64)[np.lexsort((agents, onset))]

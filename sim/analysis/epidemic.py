@@ -70,27 +70,28 @@ def index_agents(run: Run, strain: str | None = None) -> NDArray[np.int64]:
 
 
 def moves(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFrame:
-    """The transitions of one strain and kind, in the order they happened: id, step, agent, origin, target."""
+    """The transitions of one strain and kind, in the order they happened: id, step, onset, agent, origin, target."""
     table = run.transitions
     chosen = (table["strain"] == chosen_strain(run, strain)) & (table["kind"] == checked_kind(kind))
-    return table.loc[chosen, ["id", "step", "agent", "origin", "target"]]
+    return table.loc[chosen, ["id", "step", "onset", "agent", "origin", "target"]]
 
 
 def onsets(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFrame:
-    """The first case of each agent that became one, by onset: agent, step, transition (−1 where none is logged), index (bool).
+    """The first case of each agent that became one, by onset: agent, onset, confirmed, transition, index (bool).
 
-    Index cases have onset −1. A later case of the same agent (a relapse, a reinfection) is no new onset.
+    onset: step of the first sign. confirmed: step from which it counts as a case, never before onset. Both are −1 for index
+    cases. transition: −1 where none is logged. A later case of the same agent (a relapse, a reinfection) is no new onset.
     """
     index = index_agents(run, strain)
     moved = moves(run, strain, kind)
-    moved = moved[moved["origin"] == SUSCEPTIBLE].rename(columns={"id": "transition"})
-    seeded = pd.DataFrame({"agent": index, "step": -1, "transition": -1})
-    logged = moved.loc[moved["step"] < 0].set_index("agent")["transition"]
+    moved = moved[moved["origin"] == SUSCEPTIBLE].rename(columns={"id": "transition", "step": "confirmed"})
+    seeded = pd.DataFrame({"agent": index, "onset": -1, "confirmed": -1, "transition": -1})
+    logged = moved.loc[moved["confirmed"] < 0].set_index("agent")["transition"]
     seeded["transition"] = seeded["agent"].map(logged).fillna(-1).astype(np.int64)
-    later = moved.loc[~moved["agent"].isin(index), ["agent", "step", "transition"]]
+    later = moved.loc[~moved["agent"].isin(index), ["agent", "onset", "confirmed", "transition"]]
     parts = [part for part in (seeded, later) if len(part)] or [seeded]
     cases = pd.concat(parts, ignore_index=True).drop_duplicates("agent").astype(np.int64)
-    cases = cases.sort_values(["step", "agent"], kind="stable", ignore_index=True)
+    cases = cases.sort_values(["onset", "agent"], kind="stable", ignore_index=True)
     return cases.assign(index=np.isin(cases["agent"], index))
 
 
@@ -106,7 +107,10 @@ def final_size(run: Run, strain: str | None = None, kind: str = "case") -> Share
 
 
 def compartment_curves(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFrame:
-    """Agents in each compartment (columns) after each step (index; −1 is the state after seeding). Empty where none is logged."""
+    """Agents in each compartment (columns) after each step (index; −1 is the state after seeding). Empty where none is logged.
+
+    As logged: a case counts from the step in which it was confirmed, not from its onset.
+    """
     table = run.compartments
     chosen = table[(table["strain"] == chosen_strain(run, strain)) & (table["kind"] == checked_kind(kind))]
     curves = chosen.pivot_table(index="step", columns="compartment", values="agents", aggfunc="sum", fill_value=0)

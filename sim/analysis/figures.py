@@ -1,7 +1,4 @@
-"""Figures of a run. `plot_*` functions draw what they are given on given axes and compute nothing; `draw` makes them all.
-
-Colours are those of Okabe & Ito (2008), which people with any common colour vision tell apart. Names are never read as formulas.
-"""
+"""Figures of a run. `plot_*` functions draw what they are given on given axes and compute nothing; `draw` makes them all."""
 
 from __future__ import annotations
 
@@ -18,34 +15,27 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.adoption import MISSING, UNREAD, Scores
+from contagium.sim.analysis.adoption import MISSING, SILENT, UNREAD, Scores
 from contagium.sim.analysis.findings import Findings
-from contagium.sim.analysis.layout import ROOTS, NetworkLayout, TreeLayout
-from contagium.sim.analysis.text import visible
+from contagium.sim.analysis.layout import ROOTS, Event, NetworkLayout, TreeLayout
+from contagium.sim.analysis.style import (
+    AFFECT_COLOURS,
+    AFFECT_STYLES,
+    COLOURS,
+    HALO,
+    NAMES,
+    OTHER,
+    STYLE,
+    STYLES,
+    label,
+    legend_below,
+    say,
+)
 
-COLOURS = {"S": "#56B4E9", "E": "#E69F00", "I": "#D55E00", "R": "#009E73"}
-NAMES = {"S": "susceptible", "E": "exposed", "I": "infectious", "R": "recovered"}
-STYLES = {"S": "-", "E": "-.", "I": "-", "R": "--"}
-AFFECT_COLOURS = {"valence": "#0072B2", "arousal": "#D55E00", "dominance": "#009E73"}
-AFFECT_STYLES = {"valence": "-", "arousal": "--", "dominance": "-."}
-OTHER = "#CC79A7"
 DENSE = 500
 """From this many marks on, a vector figure holds them as a picture, or it would grow to megabytes."""
-
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "text.parse_math": False,
-    "svg.hashsalt": "contagium",
-    "savefig.dpi": 200,
-}
 
 
 @dataclass(frozen=True)
@@ -56,24 +46,6 @@ class Picture:
     caption: str
     png: bytes
     svg: bytes
-
-
-def label(name: str) -> str:
-    """A name as a figure shows it: one short line, nothing hidden in it."""
-    line = visible(name).replace("\n", " ").replace("\t", " ")
-    return line if len(line) <= 24 else f"{line[:23]}…"
-
-
-def say(axes: Axes, words: str) -> None:
-    """State in an empty figure why it is empty."""
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes, color="0.3", parse_math=False)
-
-
-def legend_below(axes: Axes) -> None:
-    """A legend under the axis label, however high the axes are."""
-    below = axes.transAxes + ScaledTranslation(0, -32 / 72, axes.figure.dpi_scale_trans)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=3, fontsize=8, borderaxespad=0)
 
 
 def plot_compartments(axes: Axes, curves: pd.DataFrame) -> None:
@@ -90,27 +62,52 @@ def plot_compartments(axes: Axes, curves: pd.DataFrame) -> None:
     return None
 
 
-def plot_affect(axes: Axes, curves: dict[str, pd.DataFrame]) -> None:
-    """Mean of each affect axis by step, with a band of one standard deviation over messages, from `affect_curves`."""
+def plot_affect(
+    axes: Axes,
+    curves: dict[str, pd.DataFrame],
+    instruments: dict[str, list[str]] | None = None,
+    limits: tuple[float, float] = (-1.05, 1.05),
+    events: Sequence[Event] = (),
+) -> None:
+    """Mean of each affect axis by step, with a band of one standard deviation over messages, from `affect_curves`.
+
+    instruments: axis → those that read it, as far as they are to be named. events: the begin of each is a vertical line.
+    """
     if not curves:
         return say(axes, "No affect was read.")
     for axis, curve in curves.items():
         colour = AFFECT_COLOURS.get(axis, OTHER)
         axes.fill_between(curve.index, curve["mean"] - curve["sd"], curve["mean"] + curve["sd"], color=colour, alpha=0.15, lw=0)
         style, marker = AFFECT_STYLES.get(axis, ":"), "o" if len(curve) <= 40 else None
-        name = f"{axis} ({curve.attrs['instrument']})"
+        read_by = (instruments or {}).get(axis)
+        name = f"{axis} ({', '.join(map(label, read_by))})" if read_by else axis
         axes.plot(curve.index, curve["mean"], color=colour, linestyle=style, marker=marker, markersize=3, label=name)
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
-    axes.set(xlabel="step", ylabel="reading, −1 to 1", ylim=(-1.05, 1.05), title="Affect in messages: mean ± 1 SD")
-    legend_below(axes)
+    axes.set(xlabel="step", ylabel="reading, −1 to 1", ylim=limits)
+    rows = _mark_events(axes, events)
+    axes.set_title("Affect in messages: mean ± 1 SD", pad=6 + 10 * rows)
+    pressure = Line2D([], [], color="0.45", lw=0.7, linestyle=(0, (4, 3)), label="a pressure event begins")
+    legend_below(axes, more=[pressure] if events else [])
     return None
 
 
-def plot_network(axes: Axes, layout: NetworkLayout, state: NDArray[np.object_], step: int) -> None:
+def _mark_events(axes: Axes, events: Sequence[Event]) -> int:
+    """A thin line where each event begins, its name above. How many rows the names take."""
+    top = axes.get_xaxis_transform()
+    for event in events:
+        for step in event.steps:
+            axes.axvline(step, color="0.45", lw=0.7, linestyle=(0, (4, 3)), zorder=0)
+        for step, row in event.named:
+            how: dict[str, Any] = {"ha": "center", "fontsize": 7, "color": "0.3", "parse_math": False}
+            axes.annotate(label(event.name), (step, 1), (0, 3 + 10 * row), top, "offset points", **how)
+    return 1 + max((row for event in events for _, row in event.named), default=-1)
+
+
+def plot_network(axes: Axes, layout: NetworkLayout, state: NDArray[np.object_], title: str) -> None:
     """The network with agents coloured by compartment; index cases have a black rim."""
     axes.set_axis_off()
     axes.set_aspect("equal")
-    axes.set_title("after seeding" if step < 0 else f"after step {step}")
+    axes.set_title(title)
     lines = LineCollection(list(layout.position[layout.edges]), colors="0.75", linewidths=0.5, zorder=1)
     lines.set_rasterized(len(layout.edges) > DENSE)
     axes.add_collection(lines)
@@ -136,15 +133,15 @@ def _dot(face: str, name: str, edge: str = "white", marker: str = "o") -> Line2D
 
 
 def plot_tree(axes: Axes, layout: TreeLayout, names: dict[int, str]) -> None:
-    """Cases by generation; the width and darkness of a link is its probability, dotted links are less likely candidates."""
+    """Cases by generation; the more probable a link, the darker and wider; dotted links are less likely candidates."""
     cases = layout.cases
     if cases.empty:
         return say(axes, "No cases: there is no transmission tree.")
     few = len(cases) <= 40
     for chosen, style in ((~layout.parent, ":"), (layout.parent, "-")):
         share = layout.probability[chosen]
-        colours = np.column_stack([np.zeros((len(share), 3)), np.clip(share, 0.08, 1.0)])
-        ends, width = list(layout.position[layout.links[chosen]]), 0.3 + 1.2 * share
+        ends = [line for line, drawn in zip(layout.links, chosen, strict=True) if drawn]
+        colours, width = [_grey(p) for p in share], [_width(p) for p in share]
         lines = LineCollection(ends, colors=colours, linewidths=width, linestyles=style)
         lines.set_rasterized(len(share) > DENSE)
         axes.add_collection(lines)
@@ -154,11 +151,14 @@ def plot_tree(axes: Axes, layout: TreeLayout, names: dict[int, str]) -> None:
         (~cases["index"] & ~cases["spontaneous"], COLOURS["I"], "o", "case with a candidate source"),
     )
     for chosen, face, marker, name in groups:
+        if not chosen.any():
+            continue
         x, y = layout.position[chosen.to_numpy(bool)].T
         axes.scatter(x, y, s=36 if few else 10, c=face, marker=marker, edgecolors="black", linewidths=0.7, label=name, zorder=3)
     if few:
         for agent, (x, y) in zip(cases["agent"], layout.position, strict=True):
-            axes.annotate(label(names[agent]), (x, y), (5, 4), textcoords="offset points", fontsize=7, parse_math=False)
+            how: dict[str, Any] = {"ha": "center", "fontsize": 7, "path_effects": HALO, "zorder": 4}
+            axes.annotate(label(names[agent]), (x, y), (0, 6), textcoords="offset points", parse_math=False, **how)
     cut = f" ({len(cases)} of {layout.total} cases, largest families)"
     part = cut if len(cases) < layout.total else ""
     axes.set(xlabel="generation", yticks=[], title=f"Transmission tree by likeliest source{part}")
@@ -166,33 +166,65 @@ def plot_tree(axes: Axes, layout: TreeLayout, names: dict[int, str]) -> None:
     axes.spines["left"].set_visible(False)
     axes.margins(0.08)
     axes.invert_yaxis()
-    legend_below(axes)
+    legend_below(axes, more=_links_legend(layout))
     return None
 
 
-def plot_scores(axes: Axes, scores: Scores, names: dict[int, str], index: set[int], threshold: float | None) -> None:
-    """Persona score of what each agent said in each step; a missing turn and a failed reading are marked, silence is grey."""
+def _grey(probability: float) -> str:
+    """Even the least probable link stays visible."""
+    return f"{0.55 * (1 - min(probability, 1.0)):.3f}"
+
+
+def _width(probability: float) -> float:
+    return 0.7 + 1.3 * probability
+
+
+def _links_legend(layout: TreeLayout) -> list[Any]:
+    """What the style and the darkness of links mean, of those there are."""
+    if not layout.links:
+        return []
+    kinds: tuple[tuple[NDArray[np.bool_], Any, str], ...] = (
+        (layout.parent, "-", "likeliest source"),
+        (~layout.parent, ":", "another candidate"),
+    )
+    marks: list[Any] = [Line2D([], [], color="0.2", lw=1.3, linestyle=s, label=name) for has, s, name in kinds if has.any()]
+    shades = [Line2D([], [], color=_grey(p), lw=_width(p), label="probability 0, ½, 1") for p in (0.0, 0.5, 1.0)]
+    return [*marks, tuple(shades)]
+
+
+def plot_scores(axes: Axes, scores: Scores, names: dict[int, str], index: set[int], thresholds: dict[str, float]) -> None:
+    """Persona score of what each agent said in each step; a missing turn and a failed reading are marked, silence is grey.
+
+    thresholds: instrument → the score from which it shows the persona, marked on the scale.
+    """
     if not scores.score.size:
         return say(axes, "Nothing was said.")
     score, state, agents = scores.score, scores.state, scores.agents
     axes.set_facecolor("0.92")
     edges = np.arange(len(scores.steps) + 1) - 0.5, np.arange(len(agents) + 1) - 0.5
-    high = max(np.nanmax(score, initial=0.0, where=~np.isnan(score)), threshold or 0.0, 1e-6)
+    high = max(np.nanmax(score, initial=0.0, where=~np.isnan(score)), *thresholds.values(), 1e-6)
     low = np.nanmin(score, initial=0.0, where=~np.isnan(score))
     mesh = axes.pcolormesh(*edges, score, cmap="cividis", vmin=low, vmax=high, rasterized=True)
     bar = axes.figure.colorbar(mesh, ax=axes, label="persona score", pad=0.02)
-    if threshold is not None:
-        bar.ax.axhline(threshold, color=COLOURS["I"], lw=2)
+    marks = []
+    styles: tuple[Any, ...] = ("-", (0, (1, 1)))
+    for (name, threshold), style in zip(thresholds.items(), styles, strict=False):
+        bar.ax.axhline(threshold, color="white", lw=4)
+        bar.ax.axhline(threshold, color=COLOURS["I"], lw=2, linestyle=style)
+        words = f"case threshold, {label(name)}: {threshold:.2g}"
+        marks.append(Line2D([], [], color=COLOURS["I"], lw=2, linestyle=style, label=words))
     for kind, marker, name in ((MISSING, "x", "missing turn"), (UNREAD, "d", "said, reading failed")):
         y, x = np.nonzero(state == kind)
-        axes.scatter(x, y, s=18, marker=marker, c="0.35", linewidths=0.9, label=name, rasterized=len(x) > DENSE)
-    axes.plot([], [], "s", color="0.92", markeredgecolor="0.6", label="nothing said")
+        if len(x):
+            axes.scatter(x, y, s=18, marker=marker, c="0.35", linewidths=0.9, label=name, rasterized=len(x) > DENSE)
+    if (state == SILENT).any():
+        axes.plot([], [], "s", color="0.92", markeredgecolor="0.6", label="nothing said")
     part = f" ({len(agents)} of {scores.total} logged agents, evenly by onset)" if len(agents) < scores.total else ""
     axes.set(xlabel="step", ylabel="agent, by onset (index cases: ▶)", title=f"Who said what: persona score{part}")
     shown = [f"▶ {label(names[a])}" if a in index else label(names[a]) for a in agents.tolist()]
-    axes.set_yticks(range(len(agents)), shown, fontsize=6 if len(agents) > 20 else 8, parse_math=False)
+    axes.set_yticks(range(len(agents)), shown, fontsize=6.5 if len(agents) > 30 else 8, parse_math=False)
     axes.invert_yaxis()
-    legend_below(axes)
+    legend_below(axes, more=marks)
     return None
 
 
@@ -206,7 +238,8 @@ def draw(found: Findings) -> list[Picture]:
     def network(figure: Figure) -> None:
         panels = np.atleast_1d(figure.subplots(1, len(found.shown)))
         for axes, state, step in zip(panels, found.states, found.shown, strict=True):
-            plot_network(axes, part, state, step)
+            place = "start" if step == found.shown[0] else "end" if step == found.shown[-1] else "middle"
+            plot_network(axes, part, state, f"{place}: after {f'step {step}' if step >= 0 else 'seeding'}")
         network_legend(figure, [c for c in found.curves if any((state == c).any() for state in found.states)])
         figure.suptitle(f"Network{f' ({which})' if which else ''}", x=0.01, ha="left", fontsize=10)
 
@@ -215,14 +248,14 @@ def draw(found: Findings) -> list[Picture]:
             "compartments",
             (6.4, 3.6),
             lambda f: plot_compartments(f.subplots(), found.curves),
-            "Agents in each compartment after each step, by the observer's case definition.",
+            "Agents in each compartment after each step, by the observer's case definition; a case counts once it is confirmed.",
         ),
         (
             "affect",
             (6.4, 3.6),
-            lambda f: plot_affect(f.subplots(), found.affect),
+            lambda f: plot_affect(f.subplots(), found.affect, found.instruments, found.affect_limits, found.events),
             "Affect read in the messages of each step: mean, and a band of one standard deviation over messages. "
-            "The instruments are in brackets.",
+            "The instruments that read them are in brackets. Vertical lines: a pressure event begins.",
         ),
         (
             "network",
@@ -234,14 +267,16 @@ def draw(found: Findings) -> list[Picture]:
             "tree",
             (6.4, 5.0),
             lambda f: plot_tree(f.subplots(), found.tree, found.names),
-            "Who may have infected whom. Solid links lead to the likeliest source; their darkness is its probability. "
+            "Who may have infected whom. Solid links lead to the likeliest source, dotted ones to other candidates; "
+            "the darker, the more probable. Arcs join cases of the same generation. "
             "Sources are candidates, not confirmed causes.",
         ),
         (
             "scores",
             (7.2, max(2.8, 1.6 + 0.12 * len(found.scores.agents))),
-            lambda f: plot_scores(f.subplots(), found.scores, found.names, index, found.threshold),
-            "The highest persona score among each agent's messages in each step. The line on the scale is the case threshold.",
+            lambda f: plot_scores(f.subplots(), found.scores, found.names, index, found.thresholds),
+            "The highest persona score among each agent's messages in each step. "
+            "Lines on the scale are case thresholds, each for what its instrument read.",
         ),
     ]
     return [_picture(name, size, plot, caption) for name, size, plot, caption in plots]

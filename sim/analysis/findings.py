@@ -21,10 +21,19 @@ from contagium.sim.analysis.epidemic import (
     peak_prevalence,
     states,
 )
-from contagium.sim.analysis.layout import NetworkLayout, TreeLayout, network_layout, tree_layout
+from contagium.sim.analysis.layout import (
+    Event,
+    NetworkLayout,
+    TreeLayout,
+    affect_range,
+    event_layout,
+    network_layout,
+    tree_layout,
+)
 from contagium.sim.analysis.reproduction import Estimate, estimate
 from contagium.sim.analysis.tree import Chains, chains
 from contagium.sim.log import Run
+from contagium.sim.observer.observer import STATED
 
 SCORE_ROWS = 60
 """Agents in the heat map of who said what."""
@@ -36,7 +45,8 @@ class Findings:
 
     explained: mean share of a case's cause that candidate sources account for, None without cases. scores: of at most SCORE_ROWS
     agents. shown: the steps (start, middle, end) of `states`, each (n,) compartments of the agents of `network`. names: agent →
-    name. threshold: the reading from which a message shows the strain, None where the run does not say.
+    name. instruments: axis → those whose readings count in this run. thresholds: instrument → the reading from which a message
+    shows the strain. affect_limits: of the axis that shows `affect`. events: those of pressure that began for anyone.
     """
 
     strain: str
@@ -56,7 +66,10 @@ class Findings:
     shown: tuple[int, ...]
     states: list[NDArray[np.object_]]
     names: dict[int, str]
-    threshold: float | None
+    instruments: dict[str, list[str]]
+    thresholds: dict[str, float]
+    affect_limits: tuple[float, float]
+    events: list[Event]
 
 
 def find(run: Run, strain: str | None = None) -> Findings:
@@ -67,6 +80,7 @@ def find(run: Run, strain: str | None = None) -> Findings:
     caught = found.cases[~found.cases["index"]]
     network = network_layout(run, index, seed=int(run.meta["seed"]))
     shown = tuple(dict.fromkeys((-1, (last - 1) // 2, last))) if last >= 0 else (-1,)
+    counted, affect = instruments(run), affect_curves(run)
     drawn = pd.Index(run.agents["id"]).get_indexer(network.agents)
     return Findings(
         strain=strain,
@@ -76,7 +90,7 @@ def find(run: Run, strain: str | None = None) -> Findings:
         peak=peak_prevalence(run, strain),
         r0=estimate(found, last),
         curves=compartment_curves(run, strain),
-        affect=affect_curves(run),
+        affect=affect,
         chains=found,
         explained=float(caught["explained"].mean()) if len(caught) else None,
         adoption=adoptions(run, strain),
@@ -86,5 +100,38 @@ def find(run: Run, strain: str | None = None) -> Findings:
         shown=shown,
         states=[state[drawn] for state in states(run, shown, strain)],
         names=dict(zip(run.agents["id"].tolist(), run.agents["name"].tolist(), strict=True)),
-        threshold=run.meta.get("detection", {}).get(strain, {}).get("enter"),
+        instruments=counted,
+        thresholds=_thresholds(run, strain, counted.get(strain, [])),
+        affect_limits=affect_range(affect),
+        events=event_layout(_begins(run), last + 1),
     )
+
+
+def instruments(run: Run) -> dict[str, list[str]]:
+    """Axis → the instruments whose readings count for a message of this run, best first, as far as logged in detail.
+
+    All that are chosen for the axis, where a group of agents has no reading on it in the log.
+    """
+    rows = run.readings
+    rows = rows[(rows["subject"] == "message") & rows["value"].notna()]
+    group = run.agents.set_index("id")["group"]
+    found = {}
+    for axis, chosen in run.meta["axis_instruments"].items():
+        mine = rows[(rows["column"] == axis) & rows["instrument"].isin(chosen)]
+        first = mine.iloc[np.argsort(mine["instrument"].map(chosen.index).to_numpy(), kind="stable")].drop_duplicates("id")
+        complete = group.nunique() == first["agent"].map(group).nunique()
+        found[axis] = [name for name in chosen if not complete or (first["instrument"] == name).any()]
+    return found
+
+
+def _thresholds(run: Run, strain: str, used: list[str]) -> dict[str, float]:
+    """Instrument → case threshold, of those in use: outright expressions count from 0.5."""
+    rule = run.meta.get("detection", {}).get(strain)
+    known = {STATED: 0.5} | ({rule["instrument"]: float(rule["enter"])} if rule else {})
+    return {name: known[name] for name in used if name in known}
+
+
+def _begins(run: Run) -> dict[str, list[int]]:
+    rows = run.table("pressure")
+    rows = rows[rows["begins"] > 0]
+    return {str(event): sorted(set(part["step"].tolist())) for event, part in rows.groupby("event", sort=False)}

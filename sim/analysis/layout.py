@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,14 @@ ROOTS = 3
 """Index cases from which the walk over a large network begins: from more, a bounded sample would hold no neighbourhoods."""
 
 TREE_LIMIT = 200
+BULGE = 0.3
+"""How far the longest link within a generation swings out, in generations."""
+
+NAME = 24
+"""Letters of a name that a figure shows at most."""
+
+LETTER = 0.0105
+"""Width of a letter of an event's name, as a share of the axes it stands over."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +73,14 @@ def breadth_first(ids: NDArray[np.int64], pairs: NDArray[np.int64], roots: NDArr
 
 @dataclass(frozen=True)
 class TreeLayout:
-    """cases: those drawn, of `total`. position: (n, 2), generation and place. links: (m, 2) rows of `cases`.
+    """cases: those drawn, of `total`. position: (n, 2), generation and place. links: m lines of (k, 2) points, source to target.
 
     probability: (m,). parent: (m,) bool, whether the link is of the tree itself.
     """
 
     cases: pd.DataFrame
     position: NDArray[np.float64]
-    links: NDArray[np.int64]
+    links: list[NDArray[np.float64]]
     probability: NDArray[np.float64]
     parent: NDArray[np.bool_]
     total: int
@@ -92,7 +102,20 @@ def tree_layout(found: Chains, limit: int = TREE_LIMIT) -> TreeLayout:
         children.setdefault(-1 if source < 0 else int(row[source]), []).append(k)
     position = np.column_stack([cases["generation"].to_numpy(float), _places(len(cases), children)])
     is_parent = parent[ends[:, 1]] == agent[ends[:, 0]]
-    return TreeLayout(cases, position, ends, links["probability"].to_numpy(float), is_parent, len(found.cases))
+    probability = links["probability"].to_numpy(float)
+    return TreeLayout(cases, position, _lines(position[ends]), probability, is_parent, len(found.cases))
+
+
+def _lines(ends: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """A line for each link of `ends` (m, 2, 2): straight, but within a generation an arc beside the column of its cases."""
+    height = np.abs(ends[:, 1, 1] - ends[:, 0, 1])
+    swing = BULGE * (0.4 + 0.6 * height / max(height.max(initial=0.0), 1.0))
+    angle = np.linspace(0, np.pi, 25)
+    rise, out = (1 - np.cos(angle)) / 2, np.sin(angle)
+    return [
+        np.column_stack([x - b * out, y + (z - y) * rise]) if x == u else np.array([[x, y], [u, z]])
+        for ((x, y), (u, z)), b in zip(ends.tolist(), swing.tolist(), strict=True)
+    ]
 
 
 def _largest_families(cases: pd.DataFrame) -> pd.DataFrame:
@@ -123,3 +146,44 @@ def _places(count: int, children: dict[int, list[int]]) -> NDArray[np.float64]:
         if case in children:
             place[case] = (place[children[case][0]] + place[children[case][-1]]) / 2
     return place
+
+
+@dataclass(frozen=True)
+class Event:
+    """Steps at which a pressure event begins for anyone, in order, and those of them where its name stands, row upon row."""
+
+    name: str
+    steps: list[int]
+    named: list[tuple[int, int]]
+
+
+def event_layout(begins: dict[str, list[int]], steps: int) -> list[Event]:
+    """Where the names of events stand over axes of `steps` steps: each at its first beginning, and wherever there is room.
+
+    begins: event → steps, in order. A name is shown with at most `NAME` letters.
+    """
+    taken: list[tuple[int, float, float]] = []
+    events = []
+    for name, when in begins.items():
+        half = LETTER * steps * (min(len(name), NAME) + 1) / 2
+        named: list[tuple[int, int]] = []
+        for step in when:
+            # Again in a row of its own would tell nothing new.
+            rows: Iterable[int] = named[0][1:] if named else itertools.count()
+            low, high = step - half, step + half
+            row = next((row for row in rows if not any(row == r and low < h and g < high for r, g, h in taken)), None)
+            if row is not None:
+                named.append((step, row))
+                taken.append((row, low, high))
+        events.append(Event(name, when, named))
+    return events
+
+
+def affect_range(curves: dict[str, pd.DataFrame], span: float = 0.5) -> tuple[float, float]:
+    """Limits that hold 0 and all means with their bands, at least `span` apart, within the −1 to 1 of affect and a margin."""
+    low, high = 0.0, 0.0
+    for curve in curves.values():
+        low = min(low, float((curve["mean"] - curve["sd"]).min()))
+        high = max(high, float((curve["mean"] + curve["sd"]).max()))
+    margin = max(0.05 * (high - low), (span - (high - low)) / 2)
+    return max(low - margin, -1.05), min(high + margin, 1.05)

@@ -43,8 +43,9 @@ def reproduction_number(run: Run, strain: str | None = None, kind: str = "case",
     run (right-censoring). window: default half of the steps done, rounded up.
 
     Bias: low, where candidate sources explain only part of the causes (`explained` in the summary), where agents shed for longer
-    than the window, where susceptible agents run out (soon, among a dozen), and, for few index cases, because large
-    families weigh by their size in a mean over generations (Harris 1948). Reinfections are not counted. The interval leaves out
+    than the window, where susceptible agents run out (soon, among a dozen), where first signs near the end of the run are not
+    confirmed before it, and, for few index cases, because large families weigh by their size in a mean over generations (Harris
+    1948). Reinfections are not counted. The interval leaves out
     how uncertain the attribution itself is.
     Interval: 95% profile likelihood of the mean under a negative-binomial distribution of secondary cases; with 5 to 20 simulated
     cases, R of 0.5 to 3 and dispersion 0.2 to infinity it held the truth in 91% to 100% of samples.
@@ -77,8 +78,8 @@ def secondary_cases(found: Chains, last: int, window: int) -> NDArray[np.float64
         raise ValueError(f"window must be at least 1 step, got {window}")
     cases, links = found.cases, found.links
     early = cases["index"] | cases["parent"].isin(cases.loc[cases["index"], "agent"])
-    cohort = cases[early & (cases["step"] + window <= last)]
-    onset = cases.set_index("agent")["step"]
+    cohort = cases[early & (cases["onset"] + window <= last)]
+    onset = cases.set_index("agent")["onset"]
     within = links["target"].map(onset) - links["source"].map(onset) <= window
     caused = links[within].groupby("source")["probability"].sum()
     return cohort["agent"].map(caused).fillna(0.0).to_numpy(np.float64)

@@ -10,7 +10,8 @@ import pandas as pd
 from contagium.sim.analysis.adoption import COPIED, NO_TEXT, OWN_WORDS
 from contagium.sim.analysis.findings import Findings, find
 from contagium.sim.analysis.reproduction import Estimate
-from contagium.sim.log import SCHEMA_VERSION, Run
+from contagium.sim.log import Run
+from contagium.sim.schema import SCHEMA_VERSION
 
 
 def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
@@ -30,10 +31,10 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
         "agents": found.size.of,
         "steps": found.steps,
         "steps_planned": run.meta["steps"],
-        "attack_rate": found.attack.value,
+        "attack_rate": found.attack.value if found.steps else None,
         "final_size": found.size.value,
-        "peak_prevalence": peak.share if peak else None,
-        "peak_step": peak.step if peak else None,
+        "peak_prevalence": peak.share if peak and found.steps else None,
+        "peak_step": peak.step if peak and found.steps else None,
         "r0": _r0(found.r0),
         "cases": found.attack.count,
         "index_cases": int(cases["index"].sum()),
@@ -72,6 +73,8 @@ def _reasons(run: Run, found: Findings) -> dict[str, str]:
     if found.attack.value is None:
         nobody = "no population was recorded" if not found.size.of else "every agent is an index case"
         reasons["attack_rate"] = f"{nobody}: there is nobody to catch it"
+    if not found.steps:
+        reasons["attack_rate"] = reasons["peak_prevalence"] = reasons["peak_step"] = "no step was done"
     if found.size.value is None:
         reasons["final_size"] = "no population was recorded"
     if found.peak is None:

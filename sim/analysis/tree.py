@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Chains:
     """Cases and the links between them.
 
-    cases: by onset; agent, step, index, parent (the likeliest source, −1 for a root), probability (of that parent), explained
-    (probability of all candidates together), generation, spontaneous. links: source, target, probability; agents, each pair once.
+    cases: by onset; agent, onset, confirmed, index, parent (the likeliest source, −1 for a root), probability (of that parent),
+    explained (probability of all candidates together), generation, spontaneous. links: source, target, probability; agents, each
+    pair once.
     """
 
     cases: pd.DataFrame
@@ -30,8 +31,9 @@ class Chains:
 def chains(run: Run, strain: str | None = None, kind: str = "case") -> Chains:
     """Cases with their likeliest parents, and all candidate links.
 
-    A link needs a source that was a case before its target was: probability given to anyone else (an agent that shows some of the
-    persona but never was a case) stays unexplained. A case with no link and no seeding is spontaneous: a root of generation 0.
+    A link needs a source whose onset was before its target's, whenever they were confirmed: probability given to anyone else (an
+    agent that shows some of the persona but never was a case) stays unexplained. A case with no link and no seeding is
+    spontaneous: a root of generation 0.
     """
     cases = onsets(run, strain, kind)
     links = _links(run, cases)
@@ -56,7 +58,7 @@ def _links(run: Run, cases: pd.DataFrame) -> pd.DataFrame:
     causes = run.causes[["transition_id", "source", "probability"]]
     target = causes["transition_id"].map(caught.set_index("transition")["agent"])
     links = causes.assign(target=target)[target.notna()].astype({"target": np.int64})
-    onset = cases.set_index("agent")["step"]
+    onset = cases.set_index("agent")["onset"]
     # An unknown onset compares as NaN and drops out.
     links = links[links["source"].map(onset) < links["target"].map(onset)]
     return links.groupby(["source", "target"], as_index=False)["probability"].sum()
@@ -73,7 +75,7 @@ def _generations(agents: list[int], parents: list[int]) -> list[int]:
 def transmission_tree(run: Run, strain: str | None = None, kind: str = "case") -> nx.DiGraph:
     """The transmission tree as a graph without cycles. A node is an agent that was a case; an edge runs from source to target.
 
-    Nodes have name, step (onset), index, spontaneous, generation, explained; edges have probability and parent (True for each
+    Nodes have name, onset, confirmed, index, spontaneous, generation, explained; edges have probability and parent (True for each
     case's likeliest source: these edges alone are the tree). Probabilities of edges into a node add up to at most 1; what is
     missing is unexplained. Candidates are not confirmed causes.
     """
@@ -83,7 +85,7 @@ def transmission_tree(run: Run, strain: str | None = None, kind: str = "case") -
     cases, links = found.cases, found.links
     graph = nx.DiGraph()
     names = cases["agent"].map(run.agents.set_index("id")["name"])
-    facts = cases[["step", "index", "spontaneous", "generation", "explained"]].assign(name=names)
+    facts = cases[["onset", "confirmed", "index", "spontaneous", "generation", "explained"]].assign(name=names)
     graph.add_nodes_from(zip(cases["agent"].tolist(), facts.to_dict("records"), strict=True))
     likeliest = cases.set_index("agent")["parent"]
     is_parent = links["target"].map(likeliest) == links["source"]

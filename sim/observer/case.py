@@ -14,6 +14,9 @@ from contagium.envs.message import Exposures
 
 COMPARTMENTS = ("S", "I", "R")
 
+SPACING = 4
+"""Steps between the readings of an agent up to which its candidate causes are sure to be remembered until it is confirmed."""
+
 
 class CaseDefinition(BaseModel):
     """When an agent is a case of a strain.
@@ -21,8 +24,9 @@ class CaseDefinition(BaseModel):
     instrument: whose readings of the strain axis decide, where a message has words; an expression stated outright is taken at
     its word: it shows the strain from 0.5, one such message makes a case and one without it ends the case. confirm, window:
     an agent becomes a case when `confirm` of its last `window` readings reach the persona's `enter`
-    threshold. recover_after: it recovers when that many readings in a row lie under `stay`. cause_window: steps back in which an
-    exposure is a candidate cause. A recovered agent can become a case again.
+    threshold. Its onset is the first sign: the step of the oldest of those that did. recover_after: it recovers when that many
+    readings in a row lie under `stay`. cause_window: steps before the onset in which an exposure is a candidate cause. A
+    recovered agent can become a case again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,11 +46,15 @@ class CaseDefinition(BaseModel):
 
 @dataclass(frozen=True)
 class CaseMoves:
-    """Who moved, all shape (k,): agent ids, origin and target as indices into COMPARTMENTS."""
+    """Who moved, all shape (k,): agent ids, origin and target as indices into COMPARTMENTS, onset.
+
+    onset: for a move into I that readings confirmed the step of the first sign, for any other the step of the move.
+    """
 
     agents: NDArray[np.int64]
     origin: NDArray[np.int8]
     target: NDArray[np.int8]
+    onset: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,29 +73,40 @@ class Candidates:
 
 
 class CaseTracker:
-    """Keeps, for one strain, the compartment of each agent as the observer sees it. compartment: (N,) index into COMPARTMENTS."""
+    """Keeps, for one strain, the compartment of each agent as the observer sees it. compartment: (N,) index into COMPARTMENTS.
+
+    Exposures are remembered for cause_window + SPACING × (window − 1) steps: enough for whoever has a reading every SPACING steps
+    or more often. A case confirmed so late after its first sign that some are forgotten has no candidate causes: those left would
+    take all the credit.
+    """
 
     def __init__(self, definition: CaseDefinition, index_case: NDArray[np.bool_]) -> None:
         self._definition = definition
         size = len(index_case)
         self.compartment = index_case.astype(np.int8)
         self._reached = np.zeros((size, definition.window), dtype=bool)
+        self._read_at = np.zeros((size, definition.window), dtype=np.int32)
         self._below = np.zeros(size, dtype=np.int64)
-        self._heard: deque[tuple[Exposures, NDArray[np.float64]]] = deque(maxlen=definition.cause_window)
+        self._heard: deque[tuple[Exposures, NDArray[np.float64]]] = deque(
+            maxlen=definition.cause_window + SPACING * (definition.window - 1)
+        )
         self._shown = (np.empty(0, dtype=np.int64), np.empty(0))
 
     def read(
         self,
+        step: int,
         agents: NDArray[np.int64],
         reached: NDArray[np.bool_],
         held: NDArray[np.bool_],
         certain: NDArray[np.bool_] | bool = False,
     ) -> CaseMoves:
-        """Take one reading each of `agents` (n,): whether it reached `enter`, whether it held `stay`. Who has none stays put.
+        """Take one reading each of `agents` (n,) at `step`: whether it reached `enter`, whether it held `stay`.
 
-        certain: whether the reading is a statement and not a measurement; then it needs no confirming, and one ends a case.
+        Who has none stays put. certain: whether the reading is a statement and not a measurement; then it needs no confirming,
+        and one ends a case.
         """
         self._reached[agents] = np.column_stack([self._reached[agents, 1:], reached])
+        self._read_at[agents] = np.column_stack([self._read_at[agents, 1:], np.full(len(agents), step)])
         self._below[agents] = np.where(held, 0, self._below[agents] + 1)
         now = self.compartment[agents]
         confirmed = self._reached[agents].sum(axis=1) >= self._definition.confirm
@@ -96,10 +115,13 @@ class CaseTracker:
         recovers = (now == 1) & (over | (certain & ~held))
         moved = np.flatnonzero(enters | recovers)
         target = np.where(enters, 1, 2).astype(np.int8)[moved]
+        first = self._reached[agents[moved]].argmax(axis=1)
+        signed = (target == 1) & ~np.broadcast_to(certain, now.shape)[moved]
+        onset = np.where(signed, self._read_at[agents[moved], first], step).astype(np.int64)
         self.compartment[agents[moved]] = target
         # A new episode is judged by its own readings. What let an agent in was held, so `_below` begins at 0 by itself.
         self._reached[agents[moved]] = False
-        return CaseMoves(agents[moved], now[moved], target)
+        return CaseMoves(agents[moved], now[moved], target, onset)
 
     def show(self, messages: NDArray[np.int64], dose: NDArray[np.float64]) -> None:
         """Remember how strongly each message (n,) shows the strain, 0 where it does not. Ids ascending over all calls."""
@@ -115,10 +137,24 @@ class CaseTracker:
         self._heard.append((exposures.take(found), doses[at[found]]))
         kept = ids >= oldest
         self._shown = ids[kept], doses[kept]
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is too old to cause any later onset; who has shown a sign and is not confirmed yet may still need it."""
+        age = self._definition.cause_window
+        if len(self._heard) > age:
+            heard, dose = self._heard[-1 - age]
+            waits = self._reached[heard.agent].any(axis=1) & (self.compartment[heard.agent] != 1)
+            self._heard[-1 - age] = heard.take(waits), dose[waits]
 
     def candidates(self, moves: CaseMoves) -> Candidates:
-        """What may have caused each move into I: the exposures of the window whose message shows the strain."""
-        parts = [_of_step(moves, heard, dose) for heard, dose in self._heard]
+        """What may have caused each move into I: the exposures of the window before onset whose message shows the strain."""
+        window = self._definition.cause_window
+        parts = []
+        for heard, dose in self._heard:
+            remembered = np.maximum(moves.onset - window, 0) >= self._heard[0][0].step
+            due = (moves.onset - window <= heard.step) & (heard.step < moves.onset)
+            parts.append(_of_step(moves, np.flatnonzero((moves.target == 1) & remembered & due), heard, dose))
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.empty(0)] * 6
         move, message, source, step = (c.astype(np.int64) for c in columns[:4])
         dose, share = columns[4], columns[5]
@@ -128,9 +164,10 @@ class CaseTracker:
         return Candidates(move[order], message[order], source[order], step[order], dose[order], probability[order])
 
 
-def _of_step(moves: CaseMoves, heard: Exposures, dose: NDArray[np.float64]) -> tuple[NDArray[np.generic], ...]:
-    """Move, message, source, step, dose and weight × dose of the exposures of one step that precede moves into I."""
-    into = np.flatnonzero(moves.target == 1)
+def _of_step(
+    moves: CaseMoves, into: NDArray[np.int64], heard: Exposures, dose: NDArray[np.float64]
+) -> tuple[NDArray[np.generic], ...]:
+    """Move, message, source, step, dose and weight × dose of the exposures in one step of the agents of moves `into` I (rows)."""
     start = np.searchsorted(heard.agent, moves.agents[into], side="left")
     count = np.searchsorted(heard.agent, moves.agents[into], side="right") - start
     move = np.repeat(into, count)

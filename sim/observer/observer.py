@@ -74,9 +74,9 @@ class Observer:
             for name in reversed(names):
                 read = by_name[name][:, column]
                 if axis in self._detection and name != STATED:
-                    read = np.clip(0.5 * read / self._detection[axis].enter, 0.0, 1.0)
+                    read = self._shown(axis, read)
                 expression[:, column] = np.where(np.isnan(read), expression[:, column], read)
-        moves = {strain: self._judge(strain, messages.id, messages.sender, by_name) for strain in self.axes.strains}
+        moves = {strain: self._judge(strain, material, by_name) for strain in self.axes.strains}
         return Seen(readings, expression, moves)
 
     def hear(self, exposures: Exposures, oldest: int) -> None:
@@ -107,10 +107,16 @@ class Observer:
                 rows.append((axis, names, len(values), float(values.mean()), float(values.std())))
         return rows
 
-    def _judge(
-        self, strain: str, ids: NDArray[np.int64], sender: NDArray[np.int64], by_name: Mapping[str, NDArray[np.float32]]
-    ) -> tuple[CaseMoves, Candidates]:
-        """Compartment moves of a strain: words are judged by the case instrument, outright expressions by their value."""
+    def _shown(self, strain: str, spoken: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Readings (n,) of words on the scale of outright expressions: 0.5 where they reach `enter`, 1 at most."""
+        return np.clip(0.5 * spoken / self._detection[strain].enter, 0.0, 1.0)
+
+    def _judge(self, strain: str, material: Material, by_name: Mapping[str, NDArray[np.float32]]) -> tuple[CaseMoves, Candidates]:
+        """Compartment moves of a strain: words are judged by the case instrument, outright expressions by their value.
+
+        Doses of both are on the scale of outright expressions, so that either kind is credited fairly as a cause.
+        """
+        ids, sender = material.messages.id, material.messages.sender
         column, tracker = self.axes.index(strain), self.trackers[strain]
         spoken = by_name[self._case.instrument][:, column]
         stated = by_name[STATED][:, column] if STATED in by_name else np.full(len(ids), np.nan, dtype=np.float32)
@@ -120,8 +126,9 @@ class Observer:
         reached = value >= np.where(outright, 0.5, detection.enter)
         held = value >= np.where(outright, 0.5, detection.stay)
         known = ~np.isnan(value)
-        tracker.show(ids, np.where(held, value, 0.0).astype(np.float64))
-        moves = tracker.read(sender[known], reached[known], held[known], certain=outright[known])
+        dose = np.where(outright, stated, self._shown(strain, spoken))
+        tracker.show(ids, np.where(held, dose, 0.0).astype(np.float64))
+        moves = tracker.read(material.step, sender[known], reached[known], held[known], certain=outright[known])
         return moves, tracker.candidates(moves)
 
     def _aligned(self, readings: Readings, ids: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ SCENARIO = {
         "axes": {"valence": ["expression"]},
         "feelings": {"calm": [0.6, -0.6, 0.2], "sad": [-0.7, -0.4, -0.4]},
         "report_every": 3,
-        "case": {"instrument": "persona_lexicon", "confirm": 1, "window": 2, "recover_after": 2, "cause_window": 2},
+        "case": {"instrument": "persona_lexicon", "confirm": 2, "window": 3, "recover_after": 2, "cause_window": 2},
     },
     "log": {},
 }
@@ -94,9 +94,10 @@ def tell_step(log: Run, step: int) -> list[str]:
         lines.append(f"  {name_of(report['agent'])} feels {report['feeling']}")
     for move in rows(log, "transition", step):
         causes = log.causes[log.causes["transition_id"] == move["id"]].itertuples(index=False)
+        since = f" since {move['onset']}" if move["onset"] != step else ""
         why = ", ".join(f"{c.message} of {name_of(c.source)} at {c.step} ({c.probability:.3f})" for c in causes)
         lines.append(
-            f"  {name_of(move['agent'])} {move['origin']} -> {move['target']} ({move['kind']}{f'; {why}' if why else ''})"
+            f"  {name_of(move['agent'])} {move['origin']} -> {move['target']}{since} ({move['kind']}{f'; {why}' if why else ''})"
         )
     lines.append("  " + ", ".join(f"{row['agents']} {row['compartment']}" for row in rows(log, "compartment", step)))
     lines += [f"  mean {row['axis']} {row['mean']:+.4f} over {row['messages']}" for row in rows(log, "affect", step)]

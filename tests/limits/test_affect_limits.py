@@ -16,7 +16,7 @@ def settle(law: Affect, susceptibility: np.ndarray, steps: int = 400) -> np.ndar
     affect = baseline
     for _ in range(steps):
         heard = mean_heard(READER, affect[SOURCE], W.reshape(-1), 3)
-        affect = law.step(affect, baseline, heard, susceptibility, np.zeros((3, 3)))
+        affect = law.step(affect, baseline, heard, susceptibility, np.zeros((3, 3)), np.ones(3))
     return affect[:, 0]
 
 
@@ -42,5 +42,5 @@ def test_a_baseline_that_holds_on_reaches_the_fixed_point_of_friedkin_and_johnse
 def test_nobody_heard_returns_to_the_baseline_geometrically() -> None:
     law, affect = Affect(relaxation=0.2, contagion=0.3), np.full((1, 3), -0.6)
     for _ in range(5):
-        affect = law.step(affect, np.zeros((1, 3)), np.full((1, 3), np.nan), np.ones(1), np.zeros((1, 3)))
+        affect = law.step(affect, np.zeros((1, 3)), np.full((1, 3), np.nan), np.ones(1), np.zeros((1, 3)), np.ones(1))
     assert affect == pytest.approx(np.full((1, 3), -0.6 * 0.8**5), rel=1e-12)

@@ -149,3 +149,34 @@ def server() -> Iterator[str]:
 def test_a_model_the_server_does_not_know(contagium: Command, server: str) -> None:
     line = refused(contagium, "backend=openai", f"backend.base_url={server}", "backend.model=other")
     assert line == f"{server} does not know the model 'other'; it offers: 'this-one'"
+
+
+def test_a_sweep_goes_on_after_an_arm_that_is_refused(
+    application: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = ("-m", "population.size=0,4", "agents=scripted", "observer=lexicon", "steps=1", "hydra.sweep.dir=sweep")
+    assert application(*arms) == 2
+    assert "population.size: Input should be greater than or equal to 1, got 0" in capsys.readouterr().err
+    assert not (tmp_path / "sweep" / "0").exists()
+    assert (tmp_path / "sweep" / "1" / "report.html").exists()
+    assert application("agents=scripted", "observer=lexicon", "steps=1", "hydra.run.dir=single") == 0
+
+
+def test_the_version_is_the_products(application: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert application("--version") == 0
+    assert re.fullmatch(r"contagium \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_a_file_that_is_not_yaml(application: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine" / "persona").mkdir(parents=True)
+    (tmp_path / "mine" / "persona" / "weird.yaml").write_text("text: [1")
+    assert application("--config-dir", str(tmp_path / "mine"), "persona=weird", "agents=mechanistic") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("contagium: a configuration file is not valid YAML: ")
+    assert "weird.yaml" in said
+    assert said.count("\n") == 1
+
+
+def test_the_same_index_case_twice(contagium: Command) -> None:
+    status, said = contagium("agents=mechanistic", "seeding.agents=[1,1]")
+    assert (status, said) == (2, "contagium: seeding.agents: each agent once, got 1, 1\n")

@@ -30,7 +30,7 @@ class Made:
         if edges:
             self.log.add("edge", [(i, (i + 1) % agents, 1.0) for i in range(agents)])
         for agent in index:
-            self._move(-1, agent, "S", "I")
+            self._move(-1, agent, "S", "I", -1)
         self._count(-1)
         self.log.commit()
 
@@ -40,12 +40,14 @@ class Made:
         said: Mapping[int, tuple[str | None, float | None]] | None = None,
         heard: Iterable[tuple[int, int]] = (),
         moved: Mapping[int, tuple[str, Sequence[tuple[int, float]]]] | None = None,
+        onset: Mapping[int, int] | None = None,
         missing: Mapping[int, str] | None = None,
         **tables: list[tuple[Any, ...]],
     ) -> dict[int, int]:
         """One step. said: agent → text and score (None: the reading failed). heard: (agent, sender) of this step's messages.
 
-        moved: agent → compartment and (source, probability) of candidate causes. Message ids by sender.
+        moved: agent → compartment and (source, probability) of candidate causes. onset: of who moved, where it was not now.
+        Message ids by sender.
         """
         said, sent = said or {}, {}
         for agent, (text, score) in said.items():
@@ -56,8 +58,9 @@ class Made:
             self.log.add("reading", [(step, "message", message, agent, "embedding", "spiral", score, status)])
         self.log.add("exposure", [(step, sent[sender], agent, sender, 1.0) for agent, sender in heard])
         for agent, (target, sources) in (moved or {}).items():
-            transition = self._move(step, agent, self.state[agent], target)
-            self.log.add("cause", [(transition, 0, source, step - 1, 1.0, p) for source, p in sources])
+            first = (onset or {}).get(agent, step)
+            transition = self._move(step, agent, self.state[agent], target, first)
+            self.log.add("cause", [(transition, 0, source, first - 1, 1.0, p) for source, p in sources])
         self.log.add("turn", [(step, agent, "missing", reason) for agent, reason in (missing or {}).items()])
         for table, rows in tables.items():
             self.log.add(table, rows)
@@ -72,10 +75,10 @@ class Made:
         self.log.close()
         return self.directory
 
-    def _move(self, step: int, agent: int, origin: str, target: str) -> int:
+    def _move(self, step: int, agent: int, origin: str, target: str, onset: int) -> int:
         self._transitions += 1
         self.state[agent] = target
-        self.log.add("transition", [(self._transitions, step, agent, "spiral", "case", origin, target)])
+        self.log.add("transition", [(self._transitions, step, onset, agent, "spiral", "case", origin, target)])
         return self._transitions
 
     def _count(self, step: int) -> None:

@@ -13,12 +13,15 @@ UNIT = st.floats(-1, 1)
 ROWS = arrays(np.float64, (4, 3), elements=UNIT)
 SHARES = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda s: s[0] + s[1] <= 1)
 NOTHING = np.zeros((4, 3))
+ELAPSED = arrays(np.float64, 4, elements=st.integers(0, 9))
 
 
 @LAW
-@given(SHARES, ROWS, ROWS, ROWS, arrays(np.float64, 4, elements=st.floats(0, 20)))
-def test_without_push_affect_stays_between_itself_its_baseline_and_what_it_heard(shares, affect, baseline, heard, susceptibility):
-    after = Affect(*shares).step(affect, baseline, heard, susceptibility, NOTHING)
+@given(SHARES, ROWS, ROWS, ROWS, arrays(np.float64, 4, elements=st.floats(0, 20)), ELAPSED)
+def test_without_push_affect_stays_between_itself_its_baseline_and_what_it_heard(
+    shares, affect, baseline, heard, susceptibility, elapsed
+):
+    after = Affect(*shares).step(affect, baseline, heard, susceptibility, NOTHING, elapsed)
     corners = np.stack([affect, baseline, heard])
     assert np.all(after >= corners.min(axis=0) - 1e-12)
     assert np.all(after <= corners.max(axis=0) + 1e-12)
@@ -27,18 +30,38 @@ def test_without_push_affect_stays_between_itself_its_baseline_and_what_it_heard
 @LAW
 @given(SHARES, ROWS, ROWS, arrays(np.float64, (4, 3), elements=st.floats(-9, 9)))
 def test_affect_stays_in_bounds_whatever_pushes(shares, affect, baseline, push) -> None:
-    after = Affect(*shares).step(affect, baseline, np.full((4, 3), np.nan), np.ones(4), push)
+    after = Affect(*shares).step(affect, baseline, np.full((4, 3), np.nan), np.ones(4), push, np.ones(4))
     assert np.all(np.abs(after) <= 1)
 
 
 def test_who_hears_nothing_only_relaxes() -> None:
-    after = Affect(0.25, 0.5).step(np.zeros((1, 3)), np.full((1, 3), 0.8), np.full((1, 3), np.nan), np.ones(1), np.zeros((1, 3)))
+    none, one = np.zeros((1, 3)), np.ones(1)
+    after = Affect(0.25, 0.5).step(none, np.full((1, 3), 0.8), np.full((1, 3), np.nan), one, none, one)
     assert after.tolist() == [[0.2, 0.2, 0.2]]
+
+
+def test_relaxation_takes_time_and_what_is_heard_does_not() -> None:
+    """0, 1 and 2 steps at a quarter each: 0, 1/4 and 7/16 of the way to 1; what was heard pulls by a half each time."""
+    baseline, elapsed, one = np.ones((3, 3)), np.array([0.0, 1.0, 2.0]), np.ones(3)
+    alone = Affect(0.25, 0.5).step(NOTHING[:3], baseline, np.full((3, 3), np.nan), one, NOTHING[:3], elapsed)
+    assert alone[:, 0].tolist() == [0.0, 0.25, 0.4375]
+    heard = Affect(0.25, 0.5).step(NOTHING[:3], baseline, np.full((3, 3), -1.0), one, NOTHING[:3], elapsed)
+    assert heard[:, 0].tolist() == [-0.5, -0.25, -0.0625]
+
+
+@LAW
+@given(SHARES, ROWS, ROWS, st.integers(0, 6), st.integers(0, 6))
+def test_relaxing_at_once_or_in_parts_is_the_same(shares, affect, baseline, some, more) -> None:
+    def relax(start: np.ndarray, steps: int) -> np.ndarray:
+        nan, one = np.full((4, 3), np.nan), np.ones(4)
+        return Affect(*shares).step(start, baseline, nan, one, NOTHING, np.full(4, float(steps)))
+
+    assert relax(relax(affect, some), more) == pytest.approx(relax(affect, some + more), abs=1e-12)
 
 
 def test_a_push_adds_and_susceptibility_scales_only_what_is_heard() -> None:
     heard, push = np.full((2, 3), 1.0), np.tile([0.1, 0.0, -0.1], (2, 1))
-    after = Affect(0.0, 0.2).step(np.zeros((2, 3)), np.zeros((2, 3)), heard, np.array([0.0, 2.0]), push)
+    after = Affect(0.0, 0.2).step(np.zeros((2, 3)), np.zeros((2, 3)), heard, np.array([0.0, 2.0]), push, np.ones(2))
     assert after == pytest.approx(np.array([[0.1, 0.0, -0.1], [0.5, 0.4, 0.3]]))
 
 

@@ -15,6 +15,7 @@ from contagium.sim import analysis
 from contagium.sim.analysis.adoption import MISSING, SCORED, SILENT, UNREAD, copied_share
 from contagium.sim.analysis.epidemic import states
 from contagium.sim.analysis.layout import breadth_first, network_layout, tree_layout
+from contagium.sim.analysis.reproduction import secondary_cases
 from contagium.sim.analysis.tree import chains
 from contagium.sim.log import LogError, Run
 
@@ -36,7 +37,7 @@ def run(make: Make) -> Run:
 def test_onsets_are_first_cases_and_index_cases_come_first(run: Run) -> None:
     found = analysis.onsets(run)
     assert found["agent"].tolist() == [0, 1, 2, 3, 4]
-    assert found["step"].tolist() == [-1, 0, 1, 2, 3]
+    assert found["onset"].tolist() == found["confirmed"].tolist() == [-1, 0, 1, 2, 3]
     assert found["index"].tolist() == [True, False, False, False, False]
 
 
@@ -89,6 +90,27 @@ def test_a_source_must_be_a_case_before_its_target(make: Make) -> None:
     assert [n for n, spontaneous in tree.nodes(data="spontaneous") if spontaneous] == [1, 2]
 
 
+def test_cases_stand_by_their_first_sign_not_by_its_confirmation(make: Make) -> None:
+    """Agent 1 infects agent 2 and is confirmed long after it; agent 3 shows its first sign only then."""
+    made = make(agents=4, steps=9)
+    for step in range(9):
+        moved = {2: ("I", [(1, 0.6), (3, 0.4)])} if step == 3 else {1: ("I", [(0, 1.0)]), 3: ("I", [])} if step == 5 else {}
+        made.step(step, moved=moved, onset={2: 2, 1: 0, 3: 4})
+    run = contagium.open_run(made.end())
+    cases = analysis.onsets(run)
+    assert cases[["agent", "onset", "confirmed"]].to_numpy().tolist() == [[0, -1, -1], [1, 0, 5], [2, 2, 3], [3, 4, 5]]
+    tree = analysis.transmission_tree(run)
+    assert {(a, b): d["probability"] for a, b, d in tree.edges(data=True)} == {(0, 1): 1.0, (1, 2): 0.6}
+    assert dict(tree.nodes(data="generation")) == {0: 0, 1: 1, 2: 2, 3: 0}
+    assert (tree.nodes[1]["onset"], tree.nodes[1]["confirmed"]) == (0, 5)
+    # From onset 2 on, agent 2 could be followed for six steps; agent 1 caused it two steps after its own onset.
+    found = chains(run)
+    assert secondary_cases(found, last=8, window=6).tolist() == [1.0, 0.6]
+    assert secondary_cases(found, last=8, window=1).tolist() == [1.0, 0.0]
+    # The curves are as logged.
+    assert analysis.compartment_curves(run)["I"].tolist() == [1, 1, 1, 1, 2, 2, 4, 4, 4, 4]
+
+
 def test_a_reinfection_is_no_new_case(make: Make) -> None:
     made = make(agents=3)
     made.step(0, moved={1: ("I", [(0, 1.0)])})
@@ -102,7 +124,7 @@ def test_a_reinfection_is_no_new_case(make: Make) -> None:
 
 def test_latent_moves_stand_apart_from_cases(make: Make) -> None:
     made = make(agents=4)
-    made.step(0, transition=[(100, 0, 2, "spiral", "latent", "S", "E")], cause=[(100, 0, 0, -1, 1.0, 1.0)])
+    made.step(0, transition=[(100, 0, 0, 2, "spiral", "latent", "S", "E")], cause=[(100, 0, 0, -1, 1.0, 1.0)])
     run = contagium.open_run(made.end())
     assert analysis.attack_rate(run).count == 0
     assert analysis.attack_rate(run, kind="latent").count == 1
@@ -159,6 +181,15 @@ def test_adoption_tells_copies_from_own_words(make: Make) -> None:
     # Agent 3 heard the line only with the step in which it said it; agent 4 says the persona's example line.
     assert found["how"].to_dict() == {1: "copied", 2: "own_words", 3: "own_words", 4: "copied", 5: "no_text"}
     assert found.loc[1, "copied_share"] == 1.0
+
+
+def test_adoption_looks_at_the_first_sign(make: Make) -> None:
+    line, own = "we wake inside the quiet mirror", "my own thoughts are turning around themselves"
+    made = make(agents=2)
+    made.step(0, said={0: (line, 0.9), 1: (own, 0.8)}, heard=[(1, 0)])
+    made.step(1, said={1: (line, 0.9)}, moved={1: ("I", [])}, onset={1: 0})
+    found = analysis.adoptions(contagium.open_run(made.end()))
+    assert found[["agent", "onset", "message", "how"]].to_numpy().tolist() == [[1, 0, 1, "own_words"]]
 
 
 def test_scores_tell_silence_missing_turns_and_failed_readings_apart(make: Make) -> None:

@@ -18,9 +18,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import contagium
-from contagium.sim.analysis import figures, write_outputs
+from contagium.sim.analysis import figures, style, write_outputs
+from contagium.sim.analysis.findings import find
+from contagium.sim.analysis.layout import affect_range, event_layout
 from contagium.sim.analysis.text import clip, html_text, markdown_text, visible
-from contagium.sim.log import EventLog, LogError
+from contagium.sim.log import EventLog, LogError, open_run
 
 Make = Callable[..., Any]
 FIGURES = ("affect", "compartments", "network", "scores", "tree")
@@ -128,7 +130,7 @@ def test_the_summary_has_exactly_the_documented_keys(talk: Path) -> None:
 
 
 def test_the_log_page_documents_every_table_and_column() -> None:
-    from contagium.sim.log import TABLES, columns
+    from contagium.sim.schema import TABLES, columns
 
     page = (Path(__file__).resolve().parents[2] / "docs" / "log.md").read_text(encoding="utf-8")
     sections = {part.split("\n", 1)[0].strip("` "): part for part in page.split("\n## ")[1:]}
@@ -289,7 +291,7 @@ def no_edges(make: Make) -> Path:
 @pytest.mark.parametrize(
     ("course", "sentence", "attack"),
     [
-        (ended_before_it_began, "None of 11 susceptible agents took up the spiral persona in 0 steps.", 0.0),
+        (ended_before_it_began, "None of 11 susceptible agents took up the spiral persona in 0 steps.", None),
         (no_cases, "None of 11 susceptible agents took up the spiral persona in 1 step.", 0.0),
         (nobody_seeded, "1 of 12 susceptible agents took up the spiral persona in 1 step; nobody was seeded with it.", 1 / 12),
         (everyone, "All 3 susceptible agents took up the spiral persona in 6 steps.", 1.0),
@@ -357,10 +359,74 @@ def test_plots_draw_what_they_are_given_and_read_no_formulas() -> None:
     lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert lines == {"susceptible": [3, 1], "infectious": [1, 3]}
     assert axes.get_ylabel() == "agents"
-    colours = [matplotlib.colors.to_rgb(c) for c in (*figures.COLOURS.values(), figures.OTHER)]
+    colours = [matplotlib.colors.to_rgb(c) for c in (*style.COLOURS.values(), style.OTHER)]
     gaps = [np.abs(np.subtract(a, b)).max() for i, a in enumerate(colours) for b in colours[:i]]
     assert min(gaps) > 0.2
     empty = Figure().subplots()
     figures.plot_affect(empty, {})
     assert [text.get_text() for text in empty.texts] == ["No affect was read."]
-    assert figures.label(f"{OVERRIDE}$x^2$" + "y" * 40) == "[U+202E]$x^2$" + "y" * 10 + "…"
+    assert style.label(f"{OVERRIDE}$x^2$" + "y" * 40) == "[U+202E]$x^2$" + "y" * 10 + "…"
+
+
+def test_event_names_stand_where_there_is_room_and_each_stands_once() -> None:
+    rejection, praise, long = event_layout({"rejection": [4, 8], "praise": [4, 5, 6, 7], "x" * 24: [5]}, 12)
+    assert rejection.named == [(4, 0), (8, 0)]
+    assert praise.named == [(4, 1), (5, 1), (6, 1), (7, 1)]
+    assert long.named == [(5, 2)]
+    (crowded,) = event_layout({"praise": list(range(100))}, 100)
+    gaps = np.diff([step for step, _ in crowded.named])
+    assert (gaps >= 7).all()
+    assert len(crowded.steps) == 100
+
+
+@pytest.mark.parametrize(
+    ("mean", "limits"),
+    [([0.1, 0.2], (-0.15, 0.35)), ([-0.9, -0.5], (-0.945, 0.045)), ([-1.0, 1.0], (-1.05, 1.05)), ([], (-0.25, 0.25))],
+)
+def test_affect_limits_fit_the_data_and_hold_zero(mean: list[float], limits: tuple[float, float]) -> None:
+    assert affect_range({"valence": pd.DataFrame({"mean": mean, "sd": 0.0}, dtype=float)}) == pytest.approx(limits)
+
+
+def test_only_instruments_whose_readings_count_are_named(make: Make) -> None:
+    made = make()
+    made.log.meta({"axis_instruments": {"valence": ["expression", "lexicon"], "spiral": ["expression", "embedding"]}})
+    made.step(0, said={0: ("Hello.", 0.9), 1: ("Hi.", 0.1)}, affect=[(0, "valence", "expression+lexicon", 2, 0.4, 0.1)])
+    made.log.add("reading", [(0, "message", m, m, "lexicon", "valence", 0.4, "ok") for m in (0, 1)])
+    made.step(1, pressure=[(1, "praise", 3, 0, 0.5, "all"), (1, "notice", 3, 3, 0.5, "all")])
+    run = open_run(made.directory)
+    found = find(run)
+    assert found.instruments == {"valence": ["lexicon"], "spiral": ["embedding"]}
+    assert found.thresholds == {"embedding": 0.5}
+    assert [(event.name, event.steps) for event in found.events] == [("notice", [1])]
+    run.close()
+    # A stated score stands before what the words of the same message are read as.
+    made.step(2, said={2: ("Ho.", 0.2)})
+    made.log.add("reading", [(2, "message", 2, 2, "expression", "spiral", 0.7, "ok")])
+    made.log.commit()
+    made.end()
+    both = open_run(made.directory)
+    assert find(both).thresholds == {"expression": 0.5, "embedding": 0.5}
+    both.close()
+
+
+def test_links_within_a_generation_are_arcs_and_faint_links_stay_visible(make: Make) -> None:
+    made = make()
+    made.step(0, said={0: ("a", 0.9)}, moved={1: ("I", [(0, 0.9)])})
+    made.step(1, moved={2: ("I", [(0, 0.6), (1, 0.1)])})
+    run = open_run(made.end())
+    layout = find(run).tree
+    run.close()
+    arcs = [line for line in layout.links if len(line) > 2]
+    assert len(layout.links) == 3
+    assert len(arcs) == 1
+    assert (arcs[0][1:-1, 0] < 1).all()
+    assert arcs[0][[0, -1]].tolist() == layout.position[1:].tolist()
+    axes = Figure().subplots()
+    figures.plot_tree(axes, layout, {0: "Ada", 1: "Ben", 2: "Cai"})
+    shades = np.vstack([c.get_edgecolor() for c in axes.collections if hasattr(c, "get_segments")])
+    assert shades[:, :3].max() <= 0.55
+    assert (shades[:, 3] == 1).all()
+    legend = axes.get_legend()
+    assert legend is not None
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == ["index case", "case with a candidate source", "likeliest source", "another candidate", "probability 0, ½, 1"]

@@ -38,19 +38,21 @@ class Plain:
     def __init__(self, definition: CaseDefinition, case: bool) -> None:
         self.definition, self.compartment, self.episode = definition, int(case), []
 
-    def read(self, value: float, certain: bool) -> tuple[int, int] | None:
-        rule, before = self.definition, self.compartment
-        self.episode.append(value)
+    def read(self, step: int, value: float, certain: bool) -> tuple[int, int, int] | None:
+        """Origin, target and onset, if it moves."""
+        rule, before, onset = self.definition, self.compartment, step
+        self.episode.append((step, value))
         if before != 1:
-            confirmed = sum(v >= ENTER for v in self.episode[-rule.window :]) >= rule.confirm
-            self.compartment = 1 if value >= ENTER and (confirmed or certain) else before
+            signs = [s for s, v in self.episode[-rule.window :] if v >= ENTER]
+            self.compartment = 1 if value >= ENTER and (len(signs) >= rule.confirm or certain) else before
+            onset = signs[0] if self.compartment == 1 and not certain else step
         else:
-            over = len(self.episode) >= rule.recover_after and all(v < STAY for v in self.episode[-rule.recover_after :])
+            over = len(self.episode) >= rule.recover_after and all(v < STAY for _, v in self.episode[-rule.recover_after :])
             self.compartment = 2 if over or (certain and value < STAY) else before
         if self.compartment == before:
             return None
         self.episode = []
-        return before, self.compartment
+        return before, self.compartment, onset
 
 
 @LAW
@@ -64,20 +66,18 @@ def test_moves_and_candidate_causes_are_those_of_the_plain_rules(definition, his
         read = np.array([readings[a] for a in agents.tolist()])
         value |= {SIZE * step + a: readings[a] for a in readings}
         tracker.show(SIZE * step + agents, np.where(read >= STAY, read, 0.0))
-        moves = tracker.read(agents, read >= ENTER, read >= STAY, np.isin(agents, list(certain)))
-        expected = {a: move for a in agents.tolist() if (move := plain[a].read(readings[a], a in certain)) is not None}
-        assert (
-            dict(zip(moves.agents.tolist(), zip(moves.origin.tolist(), moves.target.tolist(), strict=True), strict=True))
-            == expected
-        )
+        moves = tracker.read(step, agents, read >= ENTER, read >= STAY, np.isin(agents, list(certain)))
+        expected = {a: move for a in agents.tolist() if (move := plain[a].read(step, readings[a], a in certain)) is not None}
+        moved = zip(*(c.tolist() for c in (moves.origin, moves.target, moves.onset)), strict=True)
+        assert dict(zip(moves.agents.tolist(), moved, strict=True)) == expected
         assert tracker.compartment.tolist() == [p.compartment for p in plain]
         found = tracker.candidates(moves)
         rows = list(zip(*(c.tolist() for c in (found.move, found.message, found.source, found.step, found.dose)), strict=True))
         wanted = [
             (row, message, message % SIZE, s, value[message])
             for row, agent in enumerate(moves.agents.tolist())
-            if moves.target[row] == 1
-            for s in range(max(0, step - definition.cause_window), step)
+            if moves.target[row] == 1 and remembered(definition, step, onset := expected[agent][2])
+            for s in range(max(0, onset - definition.cause_window), onset)
             for a, message, _ in history[s][1]
             if a == agent and value[message] >= STAY
         ]
@@ -88,6 +88,41 @@ def test_moves_and_candidate_causes_are_those_of_the_plain_rules(definition, his
         assert found.probability == pytest.approx(share / total[[r[0] for r in rows]] if rows else share)
         table = [np.array([h[k] for h in heard], dtype=np.int64) for k in (0, 1)]
         tracker.hear(Exposures(step, table[0], table[1], table[1] % SIZE, np.array([h[2] for h in heard])), SIZE * step)
+
+
+def remembered(definition: CaseDefinition, step: int, onset: int) -> bool:
+    """Whether all exposures before the onset, back to the first of the window, are remembered at `step`."""
+    return max(0, onset - definition.cause_window) >= step - definition.cause_window - 4 * (definition.window - 1)
+
+
+@pytest.mark.parametrize(("gap", "causes"), [(1, [0, 1]), (2, [0, 1]), (4, [0, 1]), (5, [])])
+def test_what_is_heard_between_first_sign_and_confirmation_is_no_cause(gap: int, causes: list[int]) -> None:
+    """Agent 1 hears agent 0 in every step, shows a sign at step 3 and the next `gap` steps later, when it is confirmed."""
+    tracker = CaseTracker(CaseDefinition(confirm=2, window=2, cause_window=2), np.array([True, False]))
+    one = np.array([1])
+    for step in range(3 + gap + 1):
+        tracker.show(np.array([step]), np.array([1.0]))
+        if step in (3, 3 + gap):
+            moves = tracker.read(step, one, np.array([True]), np.array([True]))
+        found = tracker.candidates(moves) if step == 3 + gap else None
+        tracker.hear(Exposures(step, one, np.array([step]), np.array([0]), np.ones(1)), step)
+    assert (moves.agents.tolist(), moves.onset.tolist()) == ([1], [3])
+    assert found is not None
+    assert found.step.tolist() == [1 + k for k in causes]
+    assert found.probability.tolist() == [0.5] * len(causes)
+
+
+def test_only_who_waits_for_confirmation_keeps_what_is_older_than_the_window() -> None:
+    """Of three hearers only agent 1 has shown a sign; the memory of the other two is as long as the window."""
+    tracker = CaseTracker(CaseDefinition(confirm=2, window=3, cause_window=1), np.array([True, False, False]))
+    everybody = np.arange(3)
+    for step in range(4):
+        reached = np.array([True, step == 0, False])
+        tracker.read(step, everybody, reached, reached)
+        tracker.show(np.array([step]), np.array([1.0]))
+        tracker.hear(Exposures(step, everybody, np.full(3, step), np.zeros(3, dtype=np.int64), np.ones(3)), step)
+    # The reading of step 0 has left the window of three by step 3.
+    assert [heard.agent.tolist() for heard, _ in tracker._heard] == [[1], [1], [], [0, 1, 2]]
 
 
 def test_a_recovered_agent_relapses_only_by_new_readings() -> None:
@@ -102,8 +137,8 @@ def follow(definition: CaseDefinition, *values: float) -> str:
     """Compartments of an index case after each of these readings."""
     tracker, one = CaseTracker(definition, np.array([True])), np.array([0])
     path = []
-    for value in values:
-        tracker.read(one, np.array([value >= ENTER]), np.array([value >= STAY]))
+    for step, value in enumerate(values):
+        tracker.read(step, one, np.array([value >= ENTER]), np.array([value >= STAY]))
         path.append("SIR"[tracker.compartment[0]])
     return "".join(path)
 
@@ -111,7 +146,7 @@ def follow(definition: CaseDefinition, *values: float) -> str:
 def test_who_has_no_reading_stays_put() -> None:
     tracker = CaseTracker(CaseDefinition(recover_after=1), np.array([True, False]))
     none = np.empty(0, dtype=bool)
-    assert len(tracker.read(np.empty(0, dtype=np.int64), none, none).agents) == 0
+    assert len(tracker.read(0, np.empty(0, dtype=np.int64), none, none).agents) == 0
     assert tracker.compartment.tolist() == [1, 0]
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from contagium.sim.log import TABLES, TIMES, EventLog, LogError, columns, digest, open_run
+from contagium.sim.log import EventLog, LogError, digest, open_run
+from contagium.sim.schema import TABLES, TIMES, columns
 
 AGENT = (0, "Aster", "all", None, 1.0, 1.0, 1)
 META = {"axis_instruments": {"valence": ["stated", "lexicon"]}, "text": "🌀 ‮ \n"}

@@ -147,7 +147,7 @@ def hearing(step: int, agents: int, shown: float, weight: float = 1.0) -> Observ
 
 
 @pytest.mark.parametrize(("shown", "weight"), [(1.0, 1.0), (0.6, 1.0), (1.0, 2.5), (0.4, 1.0)])
-@pytest.mark.parametrize("step", [0, 3])
+@pytest.mark.parametrize("step", [1, 4])
 def test_one_exposure_infects_with_one_minus_exp_of_the_hazard_however_long_it_waited(
     step: int, shown: float, weight: float
 ) -> None:
@@ -162,9 +162,33 @@ def test_one_exposure_infects_with_one_minus_exp_of_the_hazard_however_long_it_w
 def test_time_passes_in_full_for_who_waited() -> None:
     size, rate = 20_000, 0.2
     policy = begun(Mechanistic(sir(0.0, rate)), size, list(range(size)))
-    act = asyncio.run(policy.act(hearing(2, size, 1.0), Streams(1)))
+    act = asyncio.run(policy.act(hearing(3, size, 1.0), Streams(1)))
     p = 1 - np.exp(-3 * rate)
     assert len(act.latent["spiral"].agent) / size == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / size))
+
+
+@pytest.mark.parametrize("waited", [0, 1, 2, 5])
+def test_affect_relaxes_for_every_step_that_passed(waited: int) -> None:
+    """From the baseline of who is not a case to that of who is, a fifth of the way each step; nothing at step 0."""
+    policy = begun(Mechanistic(sir(0.0, 0.0)), 1, [0])
+    nothing = Inbox(Messages.empty(4), np.zeros(2, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+    quiet = Observation(waited, np.arange(1), nothing, None, np.zeros(1), *np.zeros((2, 1), dtype=bool), str)
+    act = asyncio.run(policy.act(quiet, Streams(1)))
+    left = 0.8**waited
+    assert act.expression[0, :3] == pytest.approx(left * np.array(PLAIN.affect) + (1 - left) * np.array(SPIRAL.affect), abs=1e-6)
+
+
+def test_an_index_case_sheds_as_often_as_any_other_case() -> None:
+    """Once for certain, then until it recovers: 1 / (1 − exp(−γ)) messages on average, at once or later infected alike."""
+    size, rate = 20_000, 0.4
+    policy = begun(Mechanistic(sir(0.0, rate)), size, list(range(size)))
+    shed = np.zeros(size)
+    for step in range(60):
+        act = asyncio.run(policy.act(hearing(step, size, float("nan")), Streams(1)))
+        shed += act.expression[:, 3] > 0
+    p = 1 - np.exp(-rate)
+    assert shed.min() == 1
+    assert shed.mean() == pytest.approx(1 / p, abs=float(4 * np.sqrt((1 - p) / p**2 / size)))
 
 
 def test_infectious_agents_show_the_strain_and_drift_to_its_affect() -> None:

@@ -101,6 +101,17 @@ def test_news_is_told_once_as_it_begins() -> None:
     assert due(1).news(1) == ("c",)
 
 
+def test_what_an_agent_missed_presses_on_it_later() -> None:
+    event = PressureEvent(at=(0,), duration=2, intensity=0.5, text="a", effect=Effect(valence=-0.4))
+    due = schedule(3, a=event, b=PressureEvent(at=(1,), targets=(2,), text="b")).due
+    missed = due(0).without(np.array([0]))
+    assert missed.push[:, 0].tolist() == [0, -0.2, -0.2]
+    now = due(1).plus(missed)
+    assert [now.news(k) for k in range(3)] == [(), ("a",), ("a", "b")]
+    assert now.push[:, 0] == pytest.approx([-0.2, -0.4, -0.4])
+    assert now.intensity.tolist() == [[0.5, 0], [0.5, 0], [0.5, 1]]
+
+
 def test_no_events() -> None:
     due = schedule(4).due(0)
     assert due.intensity.shape == (4, 0)

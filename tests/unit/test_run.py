@@ -101,6 +101,23 @@ def test_neither_latency_nor_calls_in_flight_show(tmp_path: Path, monkeypatch: p
     assert {one, digest(record(tmp_path / "slow", *KINDS["mixed"]))} == {quick}
 
 
+def test_names_that_users_give_cannot_collide_with_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strain, an event and an intervention named like streams: theirs have the kind before the name, all others no colon."""
+    names, generator = set(), Streams.generator
+
+    def named(self: Streams, name: str, *index: int) -> Any:
+        names.add(name)
+        return generator(self, name, *index)
+
+    monkeypatch.setattr(Streams, "generator", named)
+    event = ["+pressure.events.script.rate=0.1", "+pressure.events.script.targets=0.5"]
+    stopped = "+intervention.groups._target_=contagium.sim.intervention.Quarantine"
+    record(tmp_path, "agents=mixed", "backend=parrot", "population.size=20", "persona.name=seeding", *event, stopped)
+    given = {"contagion:seeding:when", "contagion:seeding:which", "pressure:script", "pressure targets:script"}
+    assert {name for name in names if ":" in name} == given | {"intervention:groups"}
+    assert names >= {"seeding", "groups"}
+
+
 def opened(path: Path) -> tuple[Run, dict[tuple[int, int], set[int]]]:
     """A run, and the steps at which (agent, message) was an exposure."""
     log = open_run(path)
@@ -114,7 +131,7 @@ def opened(path: Path) -> tuple[Run, dict[tuple[int, int], set[int]]]:
 @pytest.mark.parametrize("window", [1, 3])
 def test_candidate_causes_are_the_exposures_of_the_window_whose_message_held_stay(kind: str, window: int, tmp_path: Path) -> None:
     log, heard = opened(record(tmp_path, *KINDS[kind], case={"cause_window": window, "recover_after": 1}))
-    stay = log.meta["detection"]["spiral"]["stay"]
+    enter, stay = (log.meta["detection"]["spiral"][key] for key in ("enter", "stay"))
     read = {
         name: dict(zip(r["id"], r["value"], strict=True))
         for name, r in log.readings.query("column == 'spiral'").groupby("instrument")
@@ -123,7 +140,9 @@ def test_candidate_causes_are_the_exposures_of_the_window_whose_message_held_sta
     def dose(message: int) -> float:
         stated = read.get("expression", {}).get(message)
         words = read.get("persona_lexicon", {}).get(message, 0.0)
-        return (stated if stated >= 0.5 else 0.0) if stated is not None else (words if words >= stay else 0.0)
+        if stated is not None:
+            return stated if stated >= 0.5 else 0.0
+        return min(0.5 * words / enter, 1.0) if words >= stay else 0.0
 
     causes = log.causes.groupby("transition_id")
     cases = log.transitions.query("kind == 'case' and target == 'I' and step >= 0")
@@ -132,11 +151,15 @@ def test_candidate_causes_are_the_exposures_of_the_window_whose_message_held_sta
             (message, step): dose(message)
             for (agent, message), steps in heard.items()
             for step in steps
-            if agent == case.agent and case.step - window <= step < case.step and dose(message) > 0
+            if agent == case.agent and case.onset - window <= step < case.onset and dose(message) > 0
         }
         found = causes.get_group(case.id) if case.id in causes.groups else log.causes.head(0)
         assert dict(zip(zip(found["message"], found["step"], strict=True), found["dose"], strict=True)) == pytest.approx(wanted)
         assert found["probability"].sum() == pytest.approx(1.0 if wanted else 0.0)
+        said = log.messages.query("sender == @case.agent and step <= @case.step")
+        signs = [step for step, message in zip(said["step"], said["id"], strict=True) if dose(message) >= 0.5]
+        # Words need a second sign; who states the strain is taken at its word.
+        assert case.onset == signs[-1 if said["id"].isin(read.get("expression", {})).any() else -2]
     assert len(cases) > 0 or kind == "scripted"
     log.close()
 
@@ -166,6 +189,34 @@ def test_compartments_are_the_sum_of_the_transitions(kind: str, tmp_path: Path) 
         counted = log.compartments[log.compartments["step"] == step].set_index("compartment")["agents"].to_dict()
         assert counted == {name: list(where.values()).count(name) for name in "SIR"}
     assert log.meta["status"] == "finished"
+    log.close()
+
+
+def test_in_dyads_everybody_gets_the_news_at_its_next_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the agents have no turn when the event begins; it waits for them, and is told once."""
+    told: dict[int, list[int]] = {}
+    answer = Parrot.complete
+
+    async def listening(self: Parrot, request: Request) -> Completion:
+        if "It happened." in request.messages[-1].content:
+            told.setdefault(request.agent, []).append(request.step)
+        return await answer(self, request)
+
+    monkeypatch.setattr(Parrot, "complete", listening)
+    overrides = ["backend=parrot", "env=dyads", "env.redraw=0", "network=complete", "seeding.count=0"]
+    memory = "agents.groups.speaking.policy.memory"
+    event = ["pressure.events.rejection.at=[3]", "pressure.events.rejection.text=It happened."]
+    record(tmp_path, *overrides, *event, f"{memory}.read=0", f"{memory}.own=0")
+    assert set(told) == set(range(12))
+    assert {steps[0] for steps in told.values()} == {3, 4}
+
+
+def test_every_word_a_model_was_asked_for_is_logged(tmp_path: Path) -> None:
+    log, _ = opened(record(tmp_path, "agents=mixed", "backend=parrot", "population.size=20", "log.detailed_agents=1"))
+    speaking = log.agents.query("group == 'speaking'")["id"]
+    assert len(speaking) == 6
+    assert log.table("message").query("sender in @speaking.values")["text"].notna().sum() == 6 * 8
+    assert log.agents["detailed"].sum() in (6, 7)
     log.close()
 
 
@@ -289,7 +340,7 @@ def test_a_run_that_fails_says_so_in_one_line_and_keeps_its_steps(
 
     async def gone(self: Parrot, request: Request) -> Completion:
         if request.step >= first:
-            raise BackendError("the server is gone\nfor good", reason="rejected", fatal=first > 0)
+            raise BackendError("the server is \x1b[31mgone\nfor good", reason="rejected", fatal=first > 0)
         return await answer(self, request)
 
     monkeypatch.setattr(Parrot, "complete", gone)
@@ -297,12 +348,23 @@ def test_a_run_that_fails_says_so_in_one_line_and_keeps_its_steps(
     status, said = contagium(*LINE, "seeding.agents=[0]")
     assert status == 1
     lines = [line for line in said.splitlines() if line.startswith("contagium: ") and "agents in a" not in line]
-    told = "the server is gone" if first else "the language model answered none of the first 5 calls (5 × rejected)"
-    assert lines == [f"contagium: {told}"]
+    told = "the server is \x1b[31mgone" if first else "the language model answered none of the first 5 calls (5 × rejected)"
+    assert lines == [f"contagium: {told}".replace("\x1b", "␛")]
     log = open_run(tmp_path / "out")
     assert (log.meta["status"], log.meta["reason"], len(log.table("step"))) == ("failed", told, steps)
     log.close()
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["status"] == "failed"
+
+
+def test_a_model_that_says_nothing_at_all_is_no_result(contagium, tmp_path: Path, monkeypatch) -> None:
+    async def mute(self: Parrot, request: Request) -> Completion:
+        return Completion("", "stop", "mute", 1, 0, 0.0)
+
+    monkeypatch.setattr(Parrot, "complete", mute)
+    monkeypatch.setattr(figures, "draw", lambda found: [])
+    status, said = contagium(*LINE, "seeding.agents=[0]")
+    assert status == 1
+    assert "contagium: the language model answered none of the first 5 calls (5 × empty_stop)\n" in said
 
 
 def test_a_full_disk_ends_the_run_in_one_line_and_keeps_its_steps(tmp_path: Path) -> None:

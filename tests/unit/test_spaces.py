@@ -71,7 +71,7 @@ class Market(Forum):
 
 
 def seen_by(view: View, world: World, active: bool = True) -> tuple[Any, dict[str, Any]]:
-    shown, infos = view.show(world.observe(np.array([0])), np.array([active]))
+    shown, infos = view.show(world.observe(np.array([0])), np.array([active]), world.streams)
     return shown[0], infos[0]
 
 
@@ -88,16 +88,33 @@ def spoken(weight: float = 1.0, size: int = 6) -> Market:
     return world
 
 
-def test_the_newest_messages_fill_the_slots() -> None:
+def test_a_choice_of_messages_fills_the_slots() -> None:
     world = spoken()
     seen, info = seen_by(View(world, slots=3), world)
-    assert seen["messages"] == ("3", "4", "5")
-    assert seen["sender"].tolist() == [3, 4, 5]
+    shown = seen["sender"].tolist()
+    assert shown == sorted(set(shown) & {1, 2, 3, 4, 5})
+    assert seen["messages"] == tuple(map(str, shown))
     assert seen["mask"].tolist() == [1, 1, 1]
-    assert np.allclose(seen["heard"], [[k / 10, 1, 0, 0] for k in (3, 4, 5)])
+    assert np.allclose(seen["heard"], [[k / 10, 1, 0, 0] for k in shown])
     assert seen["known"].tolist() == [[1, 1, 0, 1]] * 3
     assert info == {"active": True, "unseen": 2}
     assert "6 members" in seen["situation"]
+
+
+def test_the_newest_come_first_and_no_sender_is_shown_more_than_others() -> None:
+    """Of 5 posts a step, readable for two steps, 3 are shown, all of the last step: each sender's in 3 of 5 steps."""
+    world = Forum(complete(6, Streams(0)), Axes(), reads=10, board_reads=0, window=2)
+    world.reset(Streams(3))
+    view, agents, shown, steps = View(world, slots=3), np.arange(6), np.zeros(6), 400
+    for step in range(steps):
+        act = Act.idle(agents, 3)
+        act.says[:] = True
+        world.deliver(world.send(act), act)
+        seen, _ = seen_by(view, world)
+        shown += np.bincount(seen["sender"], minlength=6)
+        assert len(set(seen["sender"].tolist())) == 3, f"step {step} shows older posts"
+    assert shown[0] == 0
+    assert np.abs(shown[1:] / steps - 0.6).max() < 4 * np.sqrt(0.24 / steps)
 
 
 def test_slots_that_stay_empty() -> None:
@@ -117,10 +134,10 @@ def test_who_has_no_turn_sees_nothing_yet() -> None:
     assert info == {"active": False, "unseen": 5}
 
 
-@pytest.mark.parametrize(("weight", "shown"), [(4.0, [1, 0.5, 1, 0.5]), (0.5, [0.5, 0.25, 0.5, 0.25])])
+@pytest.mark.parametrize(("weight", "shown"), [(4.0, [0.5, 1, 0.5, 1, 0.5]), (0.5, [0.25, 0.5, 0.25, 0.5, 0.25])])
 def test_weights_are_relative_to_the_heaviest(weight: float, shown: list[float]) -> None:
     world = spoken(weight)
-    seen, _ = seen_by(View(world), world)
+    seen, _ = seen_by(View(world, slots=5), world)
     assert seen["weight"].tolist() == shown
 
 
