@@ -1,5 +1,6 @@
 """Open a run's event log in pandas: `python examples/open_log.py RUN_DIR`."""
 
+import contextlib
 import sqlite3
 import sys
 
@@ -14,5 +15,6 @@ messages = contagium.open_run(directory).messages
 print(messages.head())
 
 # ... and one for any table of the log, without this package.
-transitions = pd.read_sql("SELECT * FROM transition", sqlite3.connect(f"{directory}/run.db"))
+with contextlib.closing(sqlite3.connect(f"{directory}/run.db")) as log:
+    transitions = pd.read_sql("SELECT * FROM transition", log)
 print(transitions.tail())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -109,27 +110,36 @@ class _Transaction:
 
 
 class Run:
-    """A run read back from its log. Each table is a pandas DataFrame, loaded when first asked for."""
+    """A run read back from its log. Each table is a pandas DataFrame, loaded when first asked for; `close` frees the file."""
 
     def __init__(self, path: Path) -> None:
         file = path / "run.db" if path.is_dir() else path
         if not file.is_file():
             raise LogError(f"no run at {path}: there is no file {file.name}")
         self.path = file
+        self._connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+        # A run that nobody uses any more lets go of its file by itself.
+        self.close = weakref.finalize(self, self._connection.close)
         try:
-            self._connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            self._connection.execute("SELECT * FROM meta LIMIT 1")
+            self._check()
         except sqlite3.Error as error:
+            self.close()
             raise LogError(f"{file} is not an event log: {error}") from error
+        except LogError:
+            self.close()
+            raise
+
+    def _check(self) -> None:
+        """LogError for tables of another version."""
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        self._connection.execute("SELECT * FROM meta LIMIT 1")
         if version != SCHEMA_VERSION:
-            raise LogError(f"{file} has schema version {version}, this program reads version {SCHEMA_VERSION}")
+            raise LogError(f"{self.path} has schema version {version}, this program reads version {SCHEMA_VERSION}")
         for table in TABLES:
             found = tuple(row[1] for row in self._connection.execute(f'PRAGMA table_info("{table}")'))
             if found != columns(table):
-                raise LogError(
-                    f"{file}: table {table} should have the columns {', '.join(columns(table))}, got {', '.join(found)}"
-                )
+                wanted = ", ".join(columns(table))
+                raise LogError(f"{self.path}: table {table} should have the columns {wanted}, got {', '.join(found)}")
 
     def table(self, name: str) -> pd.DataFrame:
         """Any table of the log, see docs/log.md, in the order it was written."""
@@ -198,9 +208,6 @@ class Run:
         from contagium.sim.analysis import transmission_tree
 
         return transmission_tree(self, strain)
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def open_run(path: str | Path) -> Run:
