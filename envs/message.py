@@ -17,6 +17,15 @@ def row_pointer(group: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.bincount(group, minlength=size))])
 
 
+def spans(start: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows start[k] … start[k] + count[k] − 1 for each of n spans, one span after the other.
+
+    Their row pointer (n + 1,), with which span k is rows pointer[k]:pointer[k + 1], and the rows, shape (sum of count,).
+    """
+    pointer = np.concatenate([[0], np.cumsum(count)])
+    return pointer, np.repeat(start - pointer[:-1], count) + np.arange(pointer[-1])
+
+
 class Channel(IntEnum):
     """How a message travels: to one agent, to a group, or to a board everybody may read."""
 
@@ -145,6 +154,11 @@ class Inbox:
     indptr: NDArray[np.int64]
     row: NDArray[np.int64]
     weight: NDArray[np.float64]
+
+    @property
+    def reader(self) -> NDArray[np.int64]:
+        """For each message in the inbox, which observed agent (k) reads it, beside `row`: (m,)."""
+        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
     def of(self, k: int) -> Messages:
         """The messages of the k-th observed agent, in reading order."""

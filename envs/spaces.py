@@ -143,7 +143,7 @@ class View:
         """
         inbox = seen.inbox
         row = inbox.row
-        reader = np.repeat(np.arange(len(seen.agents)), np.diff(inbox.indptr))
+        reader = inbox.reader
         lot = streams.uniform("slots", seen.step, inbox.messages.sender[row])
         return np.lexsort((lot, inbox.messages.step[row], reader))
 

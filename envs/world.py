@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.envs.message import Axes, Channel, Exposures, Inbox, Messages, row_pointer
+from contagium.envs.message import Axes, Channel, Exposures, Inbox, Messages, row_pointer, spans
 from contagium.envs.network import Network
 from contagium.envs.pressure import Pressure
 from contagium.envs.rng import Streams
@@ -268,7 +268,5 @@ class World(ABC):
 
     def _inbox(self, agents: NDArray[np.int64]) -> Inbox:
         start = self._heard_at[agents]
-        count = self._heard_at[agents + 1] - start
-        indptr = np.concatenate([[0], np.cumsum(count)])
-        rows = np.repeat(start - indptr[:-1], count) + np.arange(indptr[-1])
+        indptr, rows = spans(start, self._heard_at[agents + 1] - start)
         return Inbox(self.board, indptr, self.board.rows(self._heard.message[rows]), self._heard.weight[rows])

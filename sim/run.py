@@ -61,6 +61,11 @@ class Laboratory:
     interventions: dict[str, Intervention]
     observer: Observer
 
+    @property
+    def models(self) -> list[Recorded]:
+        """The language models that are asked, each once, whichever groups share it."""
+        return list(dict.fromkeys(backend for backend in self.backends if backend is not None))
+
 
 def prepare(scenario: Scenario) -> Laboratory:
     """Build all parts of a scenario. ScenarioError names in one line what does not fit; nothing is started or written."""
@@ -152,7 +157,7 @@ class Running:
     def __init__(self, laboratory: Laboratory, log: EventLog) -> None:
         self._lab = laboratory
         self._recorder = Recorder(log, laboratory)
-        self._backends: list[Recorded] = list(dict.fromkeys(b for b in laboratory.backends if b is not None))
+        self._models = laboratory.models
         self._begun = time.perf_counter()
         self._answered = False
         # What pressed on agents that have had no turn since.
@@ -172,7 +177,7 @@ class Running:
         seen = lab.observer.observe(Material(step, sent, act.report))
         world.annotate(sent.id, seen.expression)
         lab.observer.hear(exposures, int(world.board.id[0]) if len(world.board) else 0)
-        calls = [call for backend in self._backends for call in backend.take()]
+        calls = [call for backend in self._models for call in backend.take()]
         self._recorder.step(
             step, pressure, act, sent, withheld, exposures, world.settled, seen, calls, time.perf_counter() - began
         )
@@ -180,8 +185,8 @@ class Running:
         return Progress(
             step=step + 1,
             steps=lab.scenario.steps,
-            calls=sum(backend.done for backend in self._backends),
-            tokens=sum(backend.tokens for backend in self._backends),
+            calls=sum(backend.done for backend in self._models),
+            tokens=sum(backend.tokens for backend in self._models),
             infectious=int(lab.observer.is_case().sum()),
             seconds=time.perf_counter() - self._begun,
         )
@@ -229,7 +234,7 @@ async def run(
     readable. Either is raised again.
     """
     async with AsyncExitStack() as stack:
-        for backend in dict.fromkeys(b for b in laboratory.backends if b is not None):
+        for backend in laboratory.models:
             await stack.enter_async_context(backend)
         # Only now, when nothing can be wrong with the setting any more, is anything written.
         directory.mkdir(parents=True, exist_ok=True)

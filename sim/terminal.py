@@ -38,7 +38,7 @@ def _estimates(lab: Laboratory) -> list[str]:
     steps, every = lab.scenario.steps, lab.scenario.observer.report_every
     reports = len(range(0, steps, every)) if every else 0
     lines = []
-    for backend in dict.fromkeys(backend for backend in lab.backends if backend is not None):
+    for backend in lab.models:
         asked = sum(int((lab.population.group == g).sum()) for g, b in enumerate(lab.backends) if b is backend)
         calls = asked * (steps + reports)
         line = f"At most {calls} calls of {escape(backend.model)}"

@@ -9,7 +9,7 @@ from contagium.agents.mechanistic.affect import Affect, mean_heard
 from contagium.agents.mechanistic.contagion import Contacts, ContagionModel, Moves, advance, sir
 from contagium.agents.policy import Setting
 from contagium.envs.rng import Streams
-from contagium.envs.world import Act, Inbox, Observation, Transitions
+from contagium.envs.world import Act, Observation, Transitions
 
 SHOWN = 0.5
 """A message whose strain axis reads at least this much is heard as infectious."""
@@ -82,7 +82,7 @@ class Mechanistic:
 
     def _contacts(self, k: int, observation: Observation, elapsed: NDArray[np.float64]) -> Contacts:
         inbox = observation.inbox
-        target = _reader(inbox)
+        target = inbox.reader
         shown = np.nan_to_num(inbox.messages.expression[inbox.row, 3 + k].astype(np.float64))
         susceptibility = self._setting.population.susceptibility[observation.agents[target]]
         # A message is one contact however long its reader waited; time passes in full for progressions only.
@@ -104,7 +104,7 @@ class Mechanistic:
         for k, persona in enumerate(setting.personas):
             baseline[self._model.shedding[self.compartment[rows, k]]] = persona.affect
         said = inbox.messages.expression[inbox.row, :3].astype(np.float64)
-        heard = mean_heard(_reader(inbox), said, inbox.weight, len(rows))
+        heard = mean_heard(inbox.reader, said, inbox.weight, len(rows))
         push = np.zeros((len(rows), 3)) if observation.pressure is None else observation.pressure.push
         susceptibility = setting.population.susceptibility[observation.agents]
         self.affect[rows] = self._affect_law.step(self.affect[rows], baseline, heard, susceptibility, push, elapsed)
@@ -117,8 +117,3 @@ class Mechanistic:
             shown = np.flatnonzero(shows[row])
             persona = setting.personas[shown[0]] if len(shown) else setting.background
             act.text[agent] = persona.examples[int(u * len(persona.examples))]
-
-
-def _reader(inbox: Inbox) -> NDArray[np.int64]:
-    """For each message in the inbox, which observed agent (row) reads it, shape (m,)."""
-    return np.repeat(np.arange(len(inbox.indptr) - 1), np.diff(inbox.indptr))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contagium.envs.message import Exposures
+from contagium.envs.message import Exposures, spans
 
 COMPARTMENTS = ("S", "I", "R")
 
@@ -171,7 +171,6 @@ def _of_step(
     start = np.searchsorted(heard.agent, moves.agents[into], side="left")
     count = np.searchsorted(heard.agent, moves.agents[into], side="right") - start
     move = np.repeat(into, count)
-    first = np.concatenate([[0], np.cumsum(count)])[:-1]
-    rows = np.repeat(start - first, count) + np.arange(count.sum())
+    _, rows = spans(start, count)
     share = dose[rows] * heard.weight[rows]
     return move, heard.message[rows], heard.source[rows], np.full(len(rows), heard.step), dose[rows], share
