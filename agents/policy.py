@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contagium.agents.backends.backend import Backend
 from contagium.agents.persona import Persona
+from contagium.agents.structured import closed_list
 from contagium.envs.message import Axes
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
@@ -40,7 +41,8 @@ class Setting:
 
     agents: (n,) ids of its group, ascending. personas: one per strain, in the order of `axes.strains`. background: the persona of
     agents who are not index cases. name: agent id → name. feelings: the closed list offered in a self-report; report_every: steps
-    from one self-report to the next, 0 for none. backend: the language model, None where the scenario has none.
+    from one self-report to the next, 0 for none. backend: the language model, None where the scenario has none. choices: what the
+    world lets agents do beside talking, none in a world of talk alone.
     """
 
     agents: NDArray[np.int64]
@@ -52,23 +54,67 @@ class Setting:
     feelings: tuple[str, ...]
     report_every: int
     backend: Backend | None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What agents are asked aside, by whoever studies them.
+
+    options: the closed list to answer from, empty for an answer in free words. name: under which it is known in the log; it also
+    keys the chance in the answers. tokens: most that an answer in free words may have.
+    """
+
+    text: str
+    options: tuple[str, ...] = ()
+    name: str = "interview"
+    tokens: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise ValueError("a question needs a text, got an empty one")
+        if self.tokens < 1:
+            raise ValueError(f"tokens must be at least 1, got {self.tokens}")
+        if self.options:
+            closed_list("answer", self.options)  # refuses options that cannot be told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent answered. text: None unless status is "ok".
+
+    "failed": what came back was no answer, and stands in `raw`; "missing": nothing came back, and `raw` says why.
+    """
+
+    text: str | None
+    status: Literal["ok", "failed", "missing"]
+    raw: str
 
 
 class Policy(Protocol):
     """A mind for a group. `begin` is called once a run, `act` once a step with those of its agents whose turn it is.
 
-    speaks: whether its messages carry words.
+    speaks: whether its messages carry words. independent: whether a turn depends on its own agent's observations alone, so that
+    agents may be at different steps.
 
     `act` must not depend on which other agents are in the group: all randomness comes from `rng`, keyed by step and agent.
     A turn that fails is named in `Act.missing`, never passed over in silence.
+
+    `ask` puts a question to some of its agents between their turns. Each answers from what it is and remembers now, and neither
+    question nor answer leaves a trace in it: a run goes the same way with and without. Who has no words is left out.
     """
 
     @property
     def speaks(self) -> bool: ...
 
+    @property
+    def independent(self) -> bool: ...
+
     def begin(self, setting: Setting) -> None: ...
 
     async def act(self, observation: Observation, rng: Streams) -> Act: ...
+
+    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]: ...
 
 
 NAMES = (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contagium.agents.policy import Setting
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.agents.policy import Answer, Question, Setting
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
 
@@ -17,6 +20,7 @@ class Scripted:
         self._lines = lines
 
     speaks = True
+    independent = True
 
     def begin(self, setting: Setting) -> None:
         self._setting = setting
@@ -34,3 +38,7 @@ class Scripted:
             lines = self._spoken[1 + int(self._setting.population.strain[agent])]
             act.text[agent] = lines[int(u * len(lines))]
         return act
+
+    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
+        """No answers: they have lines and no mind to ask."""
+        return {}

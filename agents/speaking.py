@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from contagium.agents.backends.backend import Backend, BackendError, PromptForm, Request, Sampling, Turn
-from contagium.agents.memory import Entry, Window
+from contagium.agents.backends.backend import Backend, BackendError, Completion, PromptForm, Request, Sampling
+from contagium.agents.memory import Entry, Memory, Window, newer_half, tokens
 from contagium.agents.persona import Persona
-from contagium.agents.policy import Setting
-from contagium.agents.prompt import feeling_question, render, system_text
+from contagium.agents.policy import Answer, Question, Setting
+from contagium.agents.prompt import (
+    choice_question,
+    feeling_question,
+    options_question,
+    render,
+    summary_question,
+    system_text,
+)
+from contagium.agents.structured import Chosen, Form, closed_list, writable
 from contagium.envs.rng import Streams
-from contagium.envs.world import Act, Observation
+from contagium.envs.world import Act, Observation, Report
+
+REFUSED = ("refusal", "filter")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What a model is asked for: the post itself, or the answer to a question."""
+
+    purpose: str
+    seed: int
+    sampling: Sampling
+    question: str = ""
+    form: Form[Chosen] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What came of a turn. choice: −1 for none; missing: why it is missing, or empty."""
+
+    said: str = ""
+    report: Report | None = None
+    choice: int = -1
+    missing: str = ""
 
 
 class Speaking:
@@ -24,10 +56,11 @@ class Speaking:
 
     index_voice: whether index agents say the lines their persona is written with ("written": they shed steadily and cost no call)
     or the model plays them with those lines as examples ("model"). prompt: form of the prompt, "auto" asks the backend.
-    temperature, top_p, max_tokens, repeat_penalty: sampling. memory: posts read, own posts and news kept in mind.
+    temperature, top_p, max_tokens, repeat_penalty: sampling. memory: what agents keep in mind, by default a `Window`.
 
-    A call for a post that fails leaves the agent's turn missing, with the reason; only a failure that every later call would
-    share is raised (`BackendError.fatal`).
+    A call for a post that fails, a refusal and a post taken out by a filter leave the agent's turn missing, with the reason; only
+    a failure that every later call would share is raised (`BackendError.fatal`). A prompt that is too long for the model is tried
+    again with less of what the agent remembers, down to nothing.
     """
 
     def __init__(
@@ -38,14 +71,15 @@ class Speaking:
         top_p: Annotated[float, Field(gt=0, le=1)] = 0.95,
         max_tokens: Annotated[int, Field(ge=1)] = 40,
         repeat_penalty: Annotated[float, Field(ge=1)] = 1.1,
-        memory: Window | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._index_voice = index_voice
         self._form = prompt
         self._sampling = Sampling(temperature, top_p, max_tokens, repeat_penalty)
-        self._memory = memory or Window()
+        self._memory: Memory = memory or Window()
 
     speaks = True
+    independent = True
 
     def begin(self, setting: Setting) -> None:
         if setting.backend is None:
@@ -58,113 +92,183 @@ class Speaking:
                 )
         self._setting = setting
         self._backend: Backend = setting.backend
+        self._strain: list[int] = setting.population.strain.tolist()
+        self._feelings = closed_list("feeling", setting.feelings) if setting.report_every else None
+        self._choices = closed_list("choice", setting.choices) if setting.choices else None
+        self._situation: dict[int, str] = {}
         self._memory.clear()
 
     async def act(self, observation: Observation, rng: Streams) -> Act:
+        agents: list[int] = observation.agents.tolist()
         # A task group ends all turns when one fails for good, so that no call is left running behind a stopped run.
         async with asyncio.TaskGroup() as group:
-            turns = [group.create_task(self._turn(k, int(agent), observation, rng)) for k, agent in enumerate(observation.agents)]
+            turns = [group.create_task(self._turn(k, agent, observation, rng)) for k, agent in enumerate(agents)]
         act = Act.idle(observation.agents, len(self._setting.axes))
-        for k, (agent, turn) in enumerate(zip(observation.agents.tolist(), turns, strict=True)):
-            said, feeling, failure = turn.result()
-            act.says[k] = said is not None
-            for column, value in ((act.text, said), (act.report, feeling), (act.missing, failure)):
-                if value is not None:
-                    column[agent] = value
+        for k, (agent, task) in enumerate(zip(agents, turns, strict=True)):
+            turn = task.result()
+            if turn.missing:
+                act.missing[agent] = turn.missing
+            else:
+                act.says[k], act.text[agent] = True, turn.said
+            if turn.report is not None:
+                act.report[agent] = turn.report
+            if self._choices is not None:
+                act.choice[k] = turn.choice
         return act
 
-    async def _turn(
-        self, k: int, agent: int, observation: Observation, rng: Streams
-    ) -> tuple[str | None, str | None, str | None]:
-        """One agent's turn: what it says, what it reports to feel, and why its turn is missing."""
+    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
+        ids: list[int] = agents.tolist()
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(self._interview(agent, question, step, rng)) for agent in ids]
+        return {agent: task.result() for agent, task in zip(ids, asked, strict=True)}
+
+    def wipe(self, agents: Iterable[int]) -> None:
+        """These agents forget everything but the notes they were given."""
+        for agent in agents:
+            self._memory.wipe(int(agent))
+
+    def inoculate(self, agents: Iterable[int], text: str) -> None:
+        """These agents keep `text` in mind from now on, before all else they remember. ValueError: more than a memory holds."""
+        for agent in agents:
+            self._memory.inoculate(int(agent), text)
+
+    async def _turn(self, k: int, agent: int, observation: Observation, rng: Streams) -> _Turn:
         self._read(k, agent, observation, rng)
-        step, known = observation.step, self._memory.of(agent)
-        situation = observation.describe(agent)
-        try:
-            if self._is_index(agent) and self._index_voice == "written":
-                lines = self._persona(agent).examples
-                said = lines[rng.generator("written voice", step, agent).integers(len(lines))]
-            else:
-                said = await self._say(self._chat(agent, situation, known), agent, step, rng)
-        except BackendError as error:
-            if error.fatal:
-                raise
-            return None, None, error.reason
-        self._memory.add(agent, Entry("own", self._setting.name(agent), said))
-        if not self._reports(step):
-            return said, None, None
-        question = feeling_question(self._setting.feelings)
-        return said, await self._report(self._chat(agent, situation, known, question), agent, step, rng), None
-
-    async def _say(self, chat: tuple[Turn, ...], agent: int, step: int, rng: Streams) -> str:
-        seed = rng.integer("speak", step, agent)
-        reply = await self._backend.complete(Request(chat, self._sampling, seed, agent=agent, step=step))
-        text = " ".join(_unicode(reply.text).split())
-        if not text:
-            raise BackendError("the model replied with an empty text", reason=f"empty_{reply.stop}")
-        return text
-
-    async def _report(self, chat: tuple[Turn, ...], agent: int, step: int, rng: Streams) -> str | None:
-        """What the agent says it feels; None if the call failed, which the log of calls keeps: its post stands all the same."""
-        schema: Mapping[str, Any] = {
-            "type": "object",
-            "properties": {"feeling": {"type": "string", "enum": list(self._setting.feelings)}},
-            "required": ["feeling"],
-            "additionalProperties": False,
-        }
-        sampling = Sampling(temperature=0.8, max_tokens=24)
-        seed = rng.integer("self_report", step, agent)
-        request = Request(chat, sampling, seed, purpose="self_report", schema=schema, agent=agent, step=step)
-        try:
-            reply = await self._backend.complete(request)
-        except BackendError as error:
-            if error.fatal:
-                raise
-            return None
-        try:
-            return _unicode(str(json.loads(reply.text)["feeling"]))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            # Kept as it came: the self-report instrument counts what is not in the list as a failed reading.
-            return _unicode(reply.text)
+        step = observation.step
+        await self._sum_up(agent, step, rng)
+        known = self._memory.of(agent)
+        said, missing = await self._say(agent, known, step, rng)
+        if missing:
+            return _Turn(missing=missing)
+        post = Entry("own", self._setting.name(agent), said)
+        report = await self._report(agent, known, step, rng)
+        choice = await self._choose(agent, (*known, post), step, rng)
+        self._memory.add(agent, post)
+        return _Turn(said, report, choice)
 
     def _read(self, k: int, agent: int, observation: Observation, rng: Streams) -> None:
-        """Take the inbox and the news of this step into memory.
+        """Take the situation, the inbox and the news of this step into memory.
 
         Messages of the same step come in a random order: a model heeds what it reads last, and ids would favour some agents.
         """
-        name = self._setting.name
-        messages = observation.inbox.of(k)
-        # A draw for each message by its id: one message less must not reorder the others.
-        shuffled = [rng.generator("reading order", observation.step, agent, message).random() for message in messages.id.tolist()]
-        messages = messages.take(np.lexsort((np.asarray(shuffled), messages.step)))
-        for message, sender in zip(messages.id.tolist(), messages.sender.tolist(), strict=True):
+        self._situation[agent] = observation.describe(agent)
+        self._memory.turn(agent)
+        inbox, step = observation.inbox, observation.step
+        messages, rows = inbox.messages, inbox.row[inbox.indptr[k] : inbox.indptr[k + 1]]
+        columns = (messages.step[rows].tolist(), messages.sender[rows].tolist(), messages.id[rows].tolist())
+        # The key names the message by sender and step: one message less, or other ids, must not reorder the others.
+        unread = sorted(
+            (sent, rng.order("reading order", step, agent, who, sent), who, i) for sent, who, i in zip(*columns, strict=True)
+        )
+        for _, _, sender, message in unread:
             if message in messages.text:
-                self._memory.add(agent, Entry("read", name(sender), messages.text[message]))
+                self._memory.add(agent, Entry("read", self._setting.name(sender), messages.text[message]))
         if observation.pressure is not None:
             for text in observation.pressure.news(k):
                 self._memory.add(agent, Entry("news", "", text))
 
-    def _chat(self, agent: int, situation: str, known: Sequence[Entry], question: str = "") -> tuple[Turn, ...]:
+    async def _sum_up(self, agent: int, step: int, rng: Streams) -> None:
+        """Have the agent sum up what it is about to forget; if that fails, it is asked again another time."""
+        pending = self._memory.pending(agent)
+        if pending is None:
+            return
+        call = _Call(
+            "summary", rng.integer("summary", step, agent), self._up_to(pending.tokens), summary_question(pending.tokens)
+        )
+        reply = await self._reply(agent, pending.entries, call, step)
+        if isinstance(reply, Completion) and reply.stop not in REFUSED:
+            self._memory.fold(agent, _one_line(reply.text))
+
+    async def _say(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> tuple[str, str]:
+        """What the agent says, or why its turn is missing."""
+        if self._strain[agent] >= 0 and self._index_voice == "written":
+            lines = self._persona(agent).examples
+            return lines[rng.generator("written voice", step, agent).integers(len(lines))], ""
+        reply = await self._reply(agent, known, _Call("speak", rng.integer("speak", step, agent), self._sampling), step)
+        if isinstance(reply, str):
+            return "", reply
+        return ("", reply.stop) if reply.stop in REFUSED else (_one_line(reply.text), "")
+
+    async def _report(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> Report | None:
+        """What the agent says it feels, on the steps it is asked: its post stands all the same."""
+        if self._feelings is None or step % self._setting.report_every:
+            return None
+        seed, question = rng.integer("self_report", step, agent), feeling_question(self._setting.feelings)
+        call = _Call("self_report", seed, _to_pick(self._setting.feelings), question, self._feelings)
+        answer = _picked(await self._reply(agent, known, call, step), self._feelings)
+        return Report(answer.text, answer.status, "" if answer.status == "ok" else answer.raw)
+
+    async def _choose(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> int:
+        """Which of the world's choices the agent takes, −1 where there are none or its answer is none of them."""
+        if self._choices is None:
+            return -1
+        choices = self._setting.choices
+        call = _Call("choice", rng.integer("choice", step, agent), _to_pick(choices), choice_question(choices), self._choices)
+        answer = _picked(await self._reply(agent, known, call, step), self._choices)
+        return -1 if answer.text is None else choices.index(answer.text)
+
+    async def _interview(self, agent: int, question: Question, step: int, rng: Streams) -> Answer:
+        """An answer out of a fork of the agent's context: nothing is kept of it here."""
+        form = closed_list("answer", question.options) if question.options else None
+        sampling = _to_pick(question.options) if form else self._up_to(question.tokens)
+        seed = rng.integer(f"interview:{question.name}", step, agent)
+        call = _Call(f"interview:{question.name}", seed, sampling, options_question(question.text, question.options), form)
+        reply = await self._reply(agent, self._memory.of(agent), call, step)
+        if form is not None:
+            return _picked(reply, form)
+        if isinstance(reply, str):
+            return Answer(None, "missing", reply)
+        said = writable(reply.text).strip()
+        return Answer(None, "failed", said) if reply.stop in REFUSED else Answer(said, "ok", said)
+
+    async def _reply(self, agent: int, known: tuple[Entry, ...], call: _Call, step: int) -> Completion | str:
+        """The model's reply, or the reason why there is none. Raises only what every later call would share."""
         persona = self._persona(agent)
-        system = system_text(self._setting.name(agent), persona.text, situation)
-        return render(self._prompt_form, system, known, persona.examples[:3] if self._is_index(agent) else (), question)
-
-    @property
-    def _prompt_form(self) -> PromptForm:
-        return self._backend.prompt_form if self._form == "auto" else self._form
-
-    def _is_index(self, agent: int) -> bool:
-        return bool(self._setting.population.strain[agent] >= 0)
+        system = system_text(self._setting.name(agent), persona.text, self._situation.get(agent, ""))
+        examples = persona.examples[:3] if self._strain[agent] >= 0 else ()
+        schema = None if call.form is None else call.form.schema
+        form = self._backend.prompt_form if self._form == "auto" else self._form
+        while True:
+            chat = render(form, system, known, examples, call.question)
+            try:
+                reply = await self._backend.complete(
+                    Request(chat, call.sampling, call.seed, purpose=call.purpose, schema=schema, agent=agent, step=step)
+                )
+            except BackendError as error:
+                if error.fatal:
+                    raise
+                if error.reason != "context_overflow" or not known:
+                    return error.reason
+                known = newer_half(known)
+                continue
+            if reply.text.strip():
+                return reply
+            return reply.stop if reply.stop in REFUSED else f"empty_{reply.stop}"
 
     def _persona(self, agent: int) -> Persona:
-        strain = self._setting.population.strain[agent]
+        strain = self._strain[agent]
         return self._setting.personas[strain] if strain >= 0 else self._setting.background
 
-    def _reports(self, step: int) -> bool:
-        every = self._setting.report_every
-        return every > 0 and step % every == 0
+    def _up_to(self, most: int) -> Sampling:
+        how = self._sampling
+        return Sampling(how.temperature, how.top_p, most, how.repeat_penalty)
 
 
-def _unicode(text: str) -> str:
-    """The text with lone surrogates, which no file can hold, replaced."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _to_pick(labels: tuple[str, ...]) -> Sampling:
+    """How a label is drawn: with room for the longest of them in its JSON."""
+    return Sampling(temperature=0.8, max_tokens=max(24, 16 + max(map(tokens, labels))))
+
+
+def _picked(reply: Completion | str, form: Form[Chosen]) -> Answer:
+    """The label in a reply. A refusal is none, nor is a bare label where the reply was cut off: another word may have begun."""
+    if isinstance(reply, str):
+        return Answer(None, "missing", reply)
+    parsed = form.parse(reply.text)
+    cut = reply.stop == "length" and parsed.how == "label"
+    if parsed.value is None or cut or reply.stop in REFUSED:
+        return Answer(None, "failed", parsed.raw)
+    return Answer(parsed.value.label, "ok", parsed.raw)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(writable(text).split())

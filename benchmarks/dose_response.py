@@ -36,8 +36,8 @@ from rich.progress import track
 from scipy.stats import binomtest
 
 from contagium.agents.backends.backend import Backend, BackendError, Request, Sampling
-from contagium.agents.backends.limit import Limited
-from contagium.agents.backends.retry import Retrying
+from contagium.agents.backends.budget import Budget
+from contagium.agents.backends.stack import CallRules, assemble
 from contagium.agents.memory import Entry
 from contagium.agents.persona import Persona
 from contagium.agents.policy import NAMES
@@ -208,19 +208,19 @@ async def run(arguments: argparse.Namespace) -> None:
     for assignment in arguments.set:
         key, _, value = assignment.partition("=")
         settings[key] = yaml.safe_load(value)
-    client: Backend = build(settings, "backend")
+    endpoints: Backend | list[Backend] = build(settings, "backend")
     strain, plain = persona(arguments.persona), persona("plain")
-    async with Retrying(Limited(client, client.concurrency)) as backend:
+    async with assemble(endpoints, CallRules(), Budget(), None, print) as backend:
         replies = await measure(backend, arguments.replies, arguments.seed, strain, plain)
     if arguments.voice:
         replies = listen(replies, strain)
     rows = curve(replies)
-    about = {"model": client.model, "prompt_form": client.prompt_form, "persona": strain.name, "seed": arguments.seed}
+    about = {"model": backend.model, "prompt_form": backend.prompt_form, "persona": strain.name, "seed": arguments.seed}
     about |= {"posts": POSTS, "run": RUN, "sampling": asdict(SAMPLING)}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(about | {"doses": rows}, indent=2)
     arguments.out.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    title = f"{client.model}, persona {strain.name}\n{arguments.replies} replies a dose, 95% intervals"
+    title = f"{backend.model}, persona {strain.name}\n{arguments.replies} replies a dose, 95% intervals"
     draw(rows, title, arguments.out)
     if arguments.keep:
         with arguments.keep.open("w", newline="", encoding="utf-8") as file:

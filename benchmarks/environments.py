@@ -39,7 +39,7 @@ def arrays(name: str, size: int) -> Callable[[], None]:
     world.reset(streams)
 
     def step() -> None:
-        agents = world.active()
+        agents = world.active(world.step)
         world.observe(agents)
         act = Act.idle(agents, len(axes))
         act.says[:] = True

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contagium.envs.message import Axes, Channel, Exposures
+from contagium.envs.message import Axes, Channel, Exposures, Mail, Messages
 from contagium.envs.network import Network
 from contagium.envs.world import World
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Who talks with whom from the step `since` on: `partner` (N,) is −1 for who is left over; `opens` (N,) says who begins."""
+
+    since: int
+    partner: Ints
+    opens: NDArray[np.bool_]
+
+    def turn(self, step: int) -> NDArray[np.bool_]:
+        """Whose turn it is at `step`, (N,)."""
+        return (self.partner >= 0) & (self.opens == ((step - self.since) % 2 == 0))
 
 
 class Dyads(World):
@@ -27,35 +44,46 @@ class Dyads(World):
         self._redraw = redraw
 
     def start(self) -> None:
-        self._match(0)
+        # A schedule that runs ahead asks for a few steps at once, most of them of one or two matchings.
+        self._matched = lru_cache(4)(self._match)
 
-    def active(self) -> NDArray[np.int64]:
-        first_speaks = (self.step - self._matched_at) % 2 == 0
-        return np.flatnonzero((self.partner >= 0) & (self.opens == first_speaks))
+    def matching(self, step: int) -> Matching:
+        """The matching at `step`."""
+        return self._matched(step - step % self._redraw if self._redraw else 0)
 
-    def answer(self, sender: NDArray[np.int64]) -> NDArray[np.int64]:
-        heard = self.last_heard(sender)
+    def active(self, step: int) -> Ints:
+        return np.flatnonzero(self.matching(step).turn(step))
+
+    def answer(self, step: int, sender: Ints, mail: Mail) -> Ints:
+        heard = mail.newest(sender)
         # A newly matched agent may still have words of an earlier partner before it: what it says now is no answer to
         # those.
         known = np.flatnonzero(heard >= 0)
-        stranger = self.board.sender[self.board.rows(heard[known])] != self.partner[sender[known]]
+        stranger = heard[known] % self.network.size != self.matching(step).partner[sender[known]]
         heard[known[stranger]] = -1
         return heard
 
     def describe(self, agent: int) -> str:
         return "You are talking with one other person and say one short thing at a time."
 
-    def route(self) -> Exposures:
-        now = np.flatnonzero(self.board.step == self.step)
-        sender = self.board.sender[now]
-        hearer = self.partner[sender]
-        order = np.argsort(hearer, kind="stable")
-        sender, hearer = sender[order], hearer[order]
-        if self._redraw and (self.step + 1) % self._redraw == 0:
-            self._match(self.step + 1)
-        return Exposures(self.step, hearer, self.board.id[now][order], sender, self._tie(sender, hearer))
+    def sources(self, step: int, reader: int) -> Ints:
+        matching = self.matching(step)
+        partner = matching.partner[reader : reader + 1]
+        return partner[(partner >= 0) & (matching.opens[reader] != ((step - matching.since) % 2 == 0))]
 
-    def _tie(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.float64]:
+    def hear(self, step: int, board: Messages, readers: Ints) -> Exposures:
+        partner = self.matching(step).partner
+        now = np.flatnonzero(board.step == step)
+        hearer = partner[board.sender[now]]
+        if len(readers) < self.network.size:
+            mine = np.isin(hearer, readers)
+            now, hearer = now[mine], hearer[mine]
+        order = np.argsort(hearer, kind="stable")
+        now, hearer = now[order], hearer[order]
+        sender = board.sender[now]
+        return Exposures(step, hearer, board.id[now], sender, self._tie(sender, hearer))
+
+    def _tie(self, source: Ints, target: Ints) -> NDArray[np.float64]:
         """Weight (n,) of the edge along which `target` hears `source`, or else of the opposite edge."""
         net = self.network
         key = net.target * net.size + net.source
@@ -65,14 +93,11 @@ class Dyads(World):
         at[missing] = np.searchsorted(key, back[missing])
         return net.weight[at]
 
-    def _match(self, step: int) -> None:
-        """Draw a random maximal matching: edges in random order, each taken if both ends are still free.
-
-        `partner` (N,) is −1 for who is left over; `opens` (N,) says who of a pair speaks first.
-        """
+    def _match(self, step: int) -> Matching:
+        """Draw a random maximal matching: edges in random order, each taken if both ends are still free."""
         net = self.network
         rank = self.streams.generator("match", step).permutation(len(net.source))
-        self.partner = np.full(net.size, -1)
+        partner = np.full(net.size, -1)
         edges = np.arange(len(net.source))
         while len(edges):
             # An edge that comes before all others at both its ends is taken, as it would be one by one.
@@ -80,10 +105,9 @@ class Dyads(World):
             np.minimum.at(best, net.source[edges], rank[edges])
             np.minimum.at(best, net.target[edges], rank[edges])
             won = edges[(best[net.source[edges]] == rank[edges]) & (best[net.target[edges]] == rank[edges])]
-            self.partner[net.source[won]] = net.target[won]
-            self.partner[net.target[won]] = net.source[won]
-            edges = edges[(self.partner[net.source[edges]] < 0) & (self.partner[net.target[edges]] < 0)]
+            partner[net.source[won]] = net.target[won]
+            partner[net.target[won]] = net.source[won]
+            edges = edges[(partner[net.source[edges]] < 0) & (partner[net.target[edges]] < 0)]
         coin = self.streams.generator("opens", step).random(net.size) < 0.5
         # Both ends of a pair go by the coin of the one with the lower id.
-        self.opens = np.where(np.arange(net.size) < self.partner, coin, ~coin[self.partner])
-        self._matched_at = step
+        return Matching(step, partner, np.where(np.arange(net.size) < partner, coin, ~coin[partner]))

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contagium.envs.message import Axes, Exposures, row_pointer
+from contagium.envs.message import Axes, Exposures, Mail, Messages, row_pointer, spans
 from contagium.envs.network import Network
 from contagium.envs.world import World
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Ints = NDArray[np.int64]
+KEPT_DRAWS = 2**22
+"""Draws kept so that readers can be asked one by one without drawing a step anew for each (8 bytes each)."""
 
 
 class Forum(World):
-    """Before each step an agent is shown at most `reads` recent posts, oldest first.
+    """Before each step an agent is shown at most `reads` recent posts, oldest first, and never its own.
 
-    Of these, at most `board_reads` come from the whole board, the others from those the network lets it hear; each
-    selection is a random one of the posts of the last `window` steps, and never the agent's own. With probability
-    `reply_share` a post answers one of the posts that its author read, each as likely (the newest would be that of the
-    agent with the highest id), and joins that thread; otherwise it begins one.
+    At most `board_reads` come from the whole board: so many times another member and one of the last `window` steps are drawn,
+    each as likely, and what that member posted then, if anything, is read. The others come from those the network lets it hear: a
+    random selection of their posts of the last `window` steps. No post withheld changes what else is read from the board.
+
+    With probability `reply_share` a post answers one of the posts that its author read, each as likely (the newest would be
+    that of the agent with the highest id), and joins that thread; otherwise it begins one.
     """
 
     def __init__(
@@ -38,50 +44,75 @@ class Forum(World):
             raise ValueError(f"board_reads must be at most reads ({reads}), got {board_reads}")
         self._reads, self._board_reads, self._reply_share = reads, board_reads, reply_share
 
+    def start(self) -> None:
+        size = self.network.size
+        edges, members = len(self.network.source) * self.memory, size * self._board_reads
+        self._draw_of_edges = lru_cache(max(1, KEPT_DRAWS // max(1, edges)))(self._draw_edges)
+        self._draw_of_members = lru_cache(max(1, KEPT_DRAWS // max(1, members)))(self._draw_members)
+        self._draw_of_replies = lru_cache(max(1, KEPT_DRAWS // (2 * size)))(self._draw_replies)
+
     def describe(self, agent: int) -> str:
         return f"You are one of {self.network.size} members of an online forum and post one short message at a time."
 
-    def answer(self, sender: NDArray[np.int64]) -> NDArray[np.int64]:
-        replies = self.streams.uniform("reply", self.step, sender) < self._reply_share
-        return np.where(replies, self.one_heard(sender, self.streams.uniform("reply to", self.step, sender)), -1)
+    def answer(self, step: int, sender: Ints, mail: Mail) -> Ints:
+        whether, which = self._draw_of_replies(step)
+        return np.where(whether[sender] < self._reply_share, mail.one(sender, which[sender]), -1)
 
-    def route(self) -> Exposures:
-        from_board = self._from_board()
-        from_neighbours = self._from_neighbours()
-        reader = np.concatenate([from_neighbours[0], from_board[0]])
-        post = np.concatenate([from_neighbours[1], from_board[1]])
-        weight = np.concatenate([from_neighbours[2], np.ones(len(from_board[0]))])
+    def sources(self, step: int, reader: int) -> Ints:
+        return np.union1d(self.network.neighbours(reader), self._draw_of_members(step)[reader] % self.network.size)
+
+    def hear(self, step: int, board: Messages, readers: Ints) -> Exposures:
+        row = np.full((self.memory, self.network.size), -1)
+        recent = np.flatnonzero((board.step > step - self.memory) & (board.step <= step))
+        row[step - board.step[recent], board.sender[recent]] = recent
+        parts = self._from_neighbours(step, row, readers), self._from_board(step, row, readers)
+        k, post, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         # Sorted by reader, then post. A post that came both ways is read once, with the weight of the tie.
-        _, first = np.unique(reader * max(len(self.board), 1) + post, return_index=True)
-        reader, post = reader[first], post[first]
-        return Exposures(self.step, reader, self.board.id[post], self.board.sender[post], weight[first])
+        _, first = np.unique(k * max(len(board), 1) + post, return_index=True)
+        k, post = k[first], post[first]
+        return Exposures(step, readers[k], board.id[post], board.sender[post], weight[first])
 
-    def _from_neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Reader, post (row of the board), weight: a random selection of recent posts along edges."""
-        net, board = self.network, self.board
-        row = np.full((self._memory, net.size), -1)
-        row[self.step - board.step, board.sender] = np.arange(len(board))
-        along = row[:, net.source].T
+    def _from_neighbours(self, step: int, row: Ints, readers: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
+        """Place in `readers`, row of the board, weight: a random selection of the posts along edges. row: by age and member."""
+        net, draw = self.network, self._draw_of_edges(step)
+        reader, source, weight = net.target, net.source, net.weight
+        if len(readers) < net.size:
+            count = net.in_degree[readers]
+            edges = spans(net.indptr[readers], count)[1]
+            reader, source, weight, draw = np.repeat(np.arange(len(readers)), count), source[edges], weight[edges], draw[edges]
+        along = row[:, source].T
         edge, age = np.nonzero(along >= 0)
-        # One draw for every edge and age, post or no post: a post withheld must not change what others read.
-        draw = self.streams.generator("read neighbours", self.step).integers(2**32, size=along.shape)
-        kept = _first_of_each(net.target[edge], draw[edge, age], self._reads - self._board_reads, net.size)
+        kept = _first_of_each(reader[edge], draw[edge, age], self._reads - self._board_reads, len(readers))
         edge, age = edge[kept], age[kept]
-        return net.target[edge], along[edge, age], net.weight[edge]
+        return reader[edge], along[edge, age], weight[edge]
 
-    def _from_board(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Reader and post (row of the board): a random selection of the whole board for every agent."""
-        size, posts = self.network.size, len(self.board)
-        if not posts or not self._board_reads:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        drawn = self.streams.generator("read board", self.step).integers(posts, size=(size, self._board_reads))
-        reader = np.repeat(np.arange(size), self._board_reads)
-        post = drawn.reshape(-1)
-        foreign = self.board.sender[post] != reader
-        return reader[foreign], post[foreign]
+    def _from_board(self, step: int, row: Ints, readers: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
+        """Place in `readers`, row of the board, weight 1: what the members drawn for a reader posted. row: by age and member."""
+        drawn = self._draw_of_members(step)
+        post = row.reshape(-1)[drawn if len(readers) == self.network.size else drawn[readers]].reshape(-1)
+        found = np.flatnonzero(post >= 0)
+        return found // max(1, self._board_reads), post[found], np.ones(len(found))
+
+    def _draw_edges(self, step: int) -> Ints:
+        """One draw for every edge and age (E, window), post or no post: a post withheld must not change what others read."""
+        return self.streams.generator("read neighbours", step).integers(2**32, size=(len(self.network.source), self.memory))
+
+    def _draw_members(self, step: int) -> Ints:
+        """The other members whom each agent reads and the age of the post, as age × N + member. Shape (N, board_reads)."""
+        size = self.network.size
+        shape = size, self._board_reads if size > 1 else 0
+        rng = self.streams.generator("read board", step)
+        member = rng.integers(max(1, size - 1), size=shape)
+        member += member >= self._everyone[:, None]
+        return member + size * rng.integers(min(self.memory, step + 1), size=shape)
+
+    def _draw_replies(self, step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each agent, whether it replies, and to which post that it read. Both (N,) in [0, 1)."""
+        size = self.network.size
+        return self.streams.generator("reply", step).random(size), self.streams.generator("reply to", step).random(size)
 
 
-def _first_of_each(group: NDArray[np.int64], key: NDArray[np.int64], most: int, size: int) -> NDArray[np.int64]:
+def _first_of_each(group: Ints, key: Ints, most: int, size: int) -> Ints:
     """Row numbers of the `most` smallest keys (below 2³²) in every group; `group` ascends, below `size`."""
     # Sorting one integer made of both is many times faster than sorting by two columns.
     order = np.argsort((group << 32) | key, kind="stable")

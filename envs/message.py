@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +68,10 @@ COLUMNS = ("id", "sender", "step", "channel", "thread", "reply_to", "expression"
 class Messages:
     """A table of n messages.
 
-    id: (n,) int64, ascending and unique in a run. sender: (n,) agent ids. step: (n,). channel: (n,) Channel. thread:
-    (n,) id of the message that began the thread. reply_to: (n,) message id or −1. expression: (n, D) float32 on the
-    run's axes, NaN where not known (a text nobody has read yet). text: by message id; a message of a mechanistic agent
-    may have none.
+    id: (n,) int64, ascending and unique in a run: step × number of agents + sender, whoever else spoke, so with gaps. sender:
+    (n,) agent ids. step: (n,). channel: (n,) Channel. thread: (n,) id of the message that began the thread. reply_to: (n,)
+    message id or −1. expression: (n, D) float32 on the run's axes, NaN where not known (a text nobody has read yet). text: by
+    message id; a message of a mechanistic agent may have none.
     """
 
     id: NDArray[np.int64]
@@ -96,14 +98,27 @@ class Messages:
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row numbers of the messages `ids`, all of which must be here."""
-        if len(self) and self.id[-1] - self.id[0] == len(self) - 1:
-            return ids - self.id[0]  # No gaps, as usual: many times faster than a search.
-        return np.searchsorted(self.id, ids)
+        if not len(self):
+            return np.zeros(len(ids), dtype=np.int64)
+        first, span = self.id[0], int(self.id[-1] - self.id[0]) + 1
+        if span == len(self):
+            return ids - first  # No gaps: everybody spoke.
+        if span > 8 * len(ids):
+            return np.searchsorted(self.id, ids)
+        # For many ids a table is several times faster than a search.
+        table = np.zeros(span, dtype=np.int64)
+        table[self.id - first] = np.arange(len(self))
+        return table[ids - first]
 
     def concat(self, other: Messages) -> Messages:
         """These messages, then the `other` ones."""
-        columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in COLUMNS}
-        return Messages(**columns, text=self.text | other.text)
+        return Messages.join((self, other))
+
+    @classmethod
+    def join(cls, parts: Sequence[Messages]) -> Messages:
+        """The messages of all parts, at least one, in that order."""
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+        return cls(**columns, text={i: words for part in parts for i, words in part.text.items()})
 
 
 @dataclass(frozen=True)
@@ -163,3 +178,49 @@ class Inbox:
     def of(self, k: int) -> Messages:
         """The messages of the k-th observed agent, in reading order."""
         return self.messages.take(self.row[self.indptr[k] : self.indptr[k + 1]])
+
+
+@dataclass(frozen=True)
+class Mail:
+    """What lies before each of `size` agents: exposures not yet read, to messages of `board`."""
+
+    board: Messages
+    heard: Exposures
+    size: int
+
+    @classmethod
+    def none(cls, axes: int, size: int) -> Mail:
+        return cls(Messages.empty(axes), Exposures.none(0), size)
+
+    def newest(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Id of the newest message that each of `agents` (n,) has before it, −1 for none. Shape (n,)."""
+        start, count = self._of(agents)
+        return self._picked(start + count - 1, count)
+
+    def one(self, agents: NDArray[np.int64], draw: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Id of one of the messages that each of `agents` (n,) has before it, as `draw` (n,) in [0, 1) picks it; −1 for none."""
+        start, count = self._of(agents)
+        return self._picked(start + (draw * count).astype(np.int64), count)
+
+    def inbox(self, agents: NDArray[np.int64]) -> Inbox:
+        """What `agents` (n,) read now."""
+        indptr, rows = spans(*self._of(agents))
+        return Inbox(self.board, indptr, self.board.rows(self.heard.message[rows]), self.heard.weight[rows])
+
+    @cached_property
+    def _pointer(self) -> NDArray[np.int64]:
+        return row_pointer(self.heard.agent, self.size)
+
+    def _of(self, agents: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the exposures of each of `agents` begin, and how many there are. Both (n,)."""
+        if len(agents) == 1:  # For one agent a pointer over all of them does not pay.
+            start, stop = (self.heard.agent.searchsorted(agents, side) for side in ("left", "right"))
+        else:
+            start, stop = self._pointer[agents], self._pointer[agents + 1]
+        return start, stop - start
+
+    def _picked(self, row: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+        picked = np.full(len(row), -1)
+        some = count > 0
+        picked[some] = self.heard.message[row[some]]
+        return picked

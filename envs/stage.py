@@ -72,7 +72,7 @@ class Stage:
 
     def _turn(self) -> None:
         self.active = np.zeros(len(self.live), dtype=bool)
-        self.active[self.world.active()] = True
+        self.active[self.world.active(self.world.step)] = True
         self.active &= self.live
         self._pressure = None if self._schedule is None else self._schedule.due(self.world.step)
 

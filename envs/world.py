@@ -1,8 +1,8 @@
 """The world: who observes what, what an act brings about, who hears it. Arrays over agents, no minds.
 
-A subclass says how messages travel (`route`), and, where it wants, who acts now (`active`), what a message answers
-(`answer`), what an act earns (`consequence`) and what a speaking agent is told of its situation (`describe`). The base
-class keeps the board of recent messages, builds observations and applies the rules that hold in every world.
+A subclass says how messages travel (`hear`), and, where it wants, from whom they can come (`sources`), who acts when (`active`),
+what a message answers (`answer`), what an act earns (`consequence`) and what a speaking agent is told of its situation
+(`describe`). The base class keeps the board of recent messages, builds observations and applies the rules of every world.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.envs.message import Axes, Channel, Exposures, Inbox, Messages, row_pointer, spans
+from contagium.envs.message import Axes, Channel, Exposures, Inbox, Mail, Messages
 from contagium.envs.network import Network
 from contagium.envs.pressure import Pressure
 from contagium.envs.rng import Streams
@@ -56,13 +57,26 @@ class Transitions:
         return len(self.agent)
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an agent said it feels, in private.
+
+    feeling: its label; None where there is none. status: "ok"; "failed": what came back was no answer, and stands in `raw`;
+    "missing": nothing came back, and `raw` says why.
+    """
+
+    feeling: str | None
+    status: Literal["ok", "failed", "missing"] = "ok"
+    raw: str = ""
+
+
 @dataclass(frozen=True)
 class Act:
     """What a group of n agents does.
 
     agents: (n,) ids. says: (n,) bool, whether the agent sends a message. expression: (n, D) float32 on the run's axes,
-    NaN where only the text tells. choice: (n,) index into the world's `choices`, 0 where there is none. text, thought,
-    report: by agent id; thought and report (a self-reported feeling) are private. missing: agent id → why its turn has
+    NaN where only the text tells. choice: (n,) index into the world's `choices`, 0 where it has none, −1: no valid choice. text,
+    thought, report: by agent id; thought and report (a self-reported feeling) are private. missing: agent id → why its turn has
     no result. latent: strain → transitions of the policy's own hidden state, where it has one; they are the truth the
     observer never sees.
     """
@@ -73,7 +87,7 @@ class Act:
     choice: NDArray[np.int64]
     text: dict[int, str] = field(default_factory=dict)
     thought: dict[int, str] = field(default_factory=dict)
-    report: dict[int, str] = field(default_factory=dict)
+    report: dict[int, Report] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     latent: dict[str, Transitions] = field(default_factory=dict)
 
@@ -93,7 +107,7 @@ class Act:
         order = np.argsort(agents, kind="stable")
         if np.any(np.diff(agents[order]) == 0):
             raise ValueError("an agent acts in two groups at once")
-        private: dict[str, dict[int, str]] = {}
+        private: dict[str, dict[int, Any]] = {}
         for name in ("text", "thought", "report", "missing"):
             union = {key: value for act in acts for key, value in getattr(act, name).items()}
             private[name] = dict(sorted(union.items()))
@@ -132,7 +146,10 @@ class World(ABC):
     """A population's surroundings. Call `reset`, then in each step `observe`, `send`, `deliver`.
 
     settled: the consequence of the last act. network: who can hear whom. axes: the columns of expressions. memory: steps for
-    which a message can still be delivered.
+    which a message can still be delivered. mail: what was heard and not yet read.
+
+    `active`, `hear`, `sources`, `seen` and `said` depend on their arguments and the seed alone, not on how far the world has
+    come: a schedule may call them ahead of it for single agents.
     """
 
     choices: tuple[str, ...] = ()
@@ -143,26 +160,33 @@ class World(ABC):
             raise ValueError(f"memory must be at least 1 step, got {memory}")
         self.network = network
         self.axes = axes
-        self._memory = memory
+        self.memory = memory
         self._everyone = np.arange(network.size)
 
     def reset(self, streams: Streams) -> None:
         """Begin anew: no messages, nothing heard, step 0."""
         self.streams = streams
         self.step = 0
-        self._next_id = 0
-        self.board = Messages.empty(len(self.axes))
-        self._hear(Exposures.none(0))
+        self.mail = Mail.none(len(self.axes), self.network.size)
         self.settled = Consequence(np.zeros(self.network.size), np.zeros(self.network.size, dtype=bool))
         self.start()
 
+    @property
+    def board(self) -> Messages:
+        """The messages that can still be delivered or read."""
+        return self.mail.board
+
     def observe(self, agents: NDArray[np.int64], pressure: Pressure | None = None) -> Observation:
         """What `agents` (n,) see now. pressure: of all N agents."""
+        return self.seen(self.step, agents, self.mail, None if pressure is None else pressure.take(agents))
+
+    def seen(self, step: int, agents: NDArray[np.int64], mail: Mail, pressure: Pressure | None) -> Observation:
+        """What `agents` (n,) with `mail` before them see at `step`. pressure: on them alone."""
         return Observation(
-            step=self.step,
+            step=step,
             agents=agents,
-            inbox=self._inbox(agents),
-            pressure=None if pressure is None else pressure.take(agents),
+            inbox=mail.inbox(agents),
+            pressure=pressure,
             reward=self.settled.reward[agents],
             terminated=self.settled.terminated[agents],
             truncated=np.zeros(len(agents), dtype=bool),
@@ -176,35 +200,39 @@ class World(ABC):
         """
         if np.any(np.diff(act.agents) <= 0):
             raise ValueError("the agents of an act must ascend")
-        if not np.all(self._turn()[act.agents]):
-            raise ValueError(f"it is not the turn of agents {act.agents[~self._turn()[act.agents]].tolist()}")
-        said = np.flatnonzero(act.says)
-        sender = act.agents[said]
-        ids = self._next_id + np.arange(len(said))
-        self._next_id += len(said)
-        reply_to = self.answer(sender)
+        turn = self._turn()[act.agents]
+        if not np.all(turn):
+            raise ValueError(f"it is not the turn of agents {act.agents[~turn].tolist()}")
+        return self.said(self.step, act, self.mail)
+
+    def said(self, step: int, act: Act, mail: Mail) -> Messages:
+        """The messages of an act at `step` by agents with `mail` before them."""
+        says = np.flatnonzero(act.says)
+        sender = act.agents[says]
+        ids = step * self.network.size + sender
+        reply_to = self.answer(step, sender, mail)
         known = np.flatnonzero(reply_to >= 0)
         thread = ids.copy()
-        thread[known] = self.board.thread[self.board.rows(reply_to[known])]
+        thread[known] = mail.board.thread[mail.board.rows(reply_to[known])]
         return Messages(
             id=ids,
             sender=sender,
-            step=np.full(len(said), self.step),
-            channel=np.full(len(said), self.channel, dtype=np.int8),
+            step=np.full(len(says), step),
+            channel=np.full(len(says), self.channel, dtype=np.int8),
             thread=thread,
             reply_to=reply_to,
-            expression=act.expression[said],
+            expression=act.expression[says],
             text=_texts(ids, sender, act.text) if act.text else {},
         )
 
     def deliver(self, messages: Messages, act: Act) -> Exposures:
         """Bring what is left in transit to its hearers, settle consequences, and move on to the next step."""
         # Who had no turn has not read yet: what it was told waits for it, however old.
-        unread = self._heard.take(~self._turn()[self._heard.agent])
-        kept = (self.board.step > self.step - self._memory) | np.isin(self.board.id, unread.message)
-        self.board = self.board.take(kept).concat(messages)
-        heard = self.route()
-        self._hear(unread.concat(heard))
+        unread = self.mail.heard.take(~self._turn()[self.mail.heard.agent])
+        kept = (self.board.step > self.step - self.memory) | np.isin(self.board.id, unread.message)
+        board = self.board.take(kept).concat(messages)
+        heard = self.hear(self.step, board, self._everyone)
+        self.mail = Mail(board, unread.concat(heard), self.network.size)
         self.settled = self.consequence(act)
         self.step += 1
         return heard
@@ -215,21 +243,32 @@ class World(ABC):
         at = self.board.rows(ids[present])
         known = self.board.expression.copy()
         known[at] = np.where(np.isnan(known[at]), expression[present], known[at])
-        self.board = replace(self.board, expression=known)
+        self.mail = replace(self.mail, board=replace(self.board, expression=known))
 
     def start(self) -> None:  # noqa: B027
         """Set up private state; `self.streams` is there."""
 
     @abstractmethod
-    def route(self) -> Exposures:
-        """Who hears which message of `self.board` before the next step, sorted by agent."""
+    def hear(self, step: int, board: Messages, readers: NDArray[np.int64]) -> Exposures:
+        """Who among `readers` (n,), ascending, hears which message of `board` before step + 1, sorted by reader, then message.
 
-    def active(self) -> NDArray[np.int64]:
-        """Ids of the agents whose turn it is, ascending."""
+        The board holds messages sent up to `step`. What a reader hears is the same whoever else is asked for, and whatever stands
+        on the board beside its sources' messages.
+        """
+
+    def sources(self, step: int, reader: int) -> NDArray[np.int64]:
+        """The agents, ascending, whose acts up to `step` must be known for what `reader` hears at `step`; here everybody.
+
+        A world that names fewer promises that nothing else reaches the reader: no consequences, no change in `describe`.
+        """
         return self._everyone
 
-    def answer(self, sender: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which message each sender (n,) replies to: ids among those it read, −1 for none. Shape (n,)."""
+    def active(self, step: int) -> NDArray[np.int64]:
+        """Ids of the agents whose turn it is at `step`, ascending."""
+        return self._everyone
+
+    def answer(self, step: int, sender: NDArray[np.int64], mail: Mail) -> NDArray[np.int64]:
+        """Which message each sender (n,) replies to at `step`: ids among its mail, −1 for none. Shape (n,)."""
         return np.full(len(sender), -1)
 
     def consequence(self, act: Act) -> Consequence:
@@ -237,36 +276,11 @@ class World(ABC):
         return Consequence(np.zeros(self.network.size), np.zeros(self.network.size, dtype=bool))
 
     def describe(self, agent: int) -> str:
-        """The situation of `agent` in words, for a speaking agent's prompt."""
+        """The situation of `agent` in words, for a speaking agent's prompt; it may change only where `sources` is everybody."""
         return ""
 
-    def last_heard(self, agents: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Id of the newest message that each of `agents` (n,) has before it, −1 for none. Shape (n,)."""
-        stop = self._heard_at[agents + 1]
-        newest = np.full(len(agents), -1)
-        some = stop > self._heard_at[agents]
-        newest[some] = self._heard.message[stop[some] - 1]
-        return newest
-
-    def one_heard(self, agents: NDArray[np.int64], draw: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Id of one of the messages that each of `agents` (n,) has before it, as `draw` (n,) in [0, 1) picks it; −1 for none."""
-        start = self._heard_at[agents]
-        count = self._heard_at[agents + 1] - start
-        picked = np.full(len(agents), -1)
-        some = count > 0
-        picked[some] = self._heard.message[(start + (draw * count).astype(np.int64))[some]]
-        return picked
-
-    def _hear(self, heard: Exposures) -> None:
-        self._heard, self._heard_at = heard, row_pointer(heard.agent, self.network.size)
-
     def _turn(self) -> NDArray[np.bool_]:
-        """Whether it is the turn of each agent, (N,)."""
+        """Whether it is the turn of each agent now, (N,)."""
         turn = np.zeros(self.network.size, dtype=bool)
-        turn[self.active()] = True
+        turn[self.active(self.step)] = True
         return turn
-
-    def _inbox(self, agents: NDArray[np.int64]) -> Inbox:
-        start = self._heard_at[agents]
-        indptr, rows = spans(start, self._heard_at[agents + 1] - start)
-        return Inbox(self.board, indptr, self.board.rows(self._heard.message[rows]), self._heard.weight[rows])

@@ -8,6 +8,8 @@ import re
 import shlex
 import sys
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -40,7 +42,7 @@ class UserError(Exception):
 
 
 def main() -> None:
-    """Run the application; exit status 0 done, 1 a run failed after it started, 2 it could not be started, 130 Ctrl-C."""
+    """Run the application; exit status 0 done, 1 failed after it started, 2 could not start, 3 budget used up, 130 Ctrl-C."""
     sys.exit(_run(sys.argv))
 
 
@@ -55,6 +57,8 @@ def _run(arguments: list[str]) -> int:
         print(f"contagium {__version__}")
         return 0
     try:
+        if special := _special(arguments[1:]):
+            return special()
         # Before Hydra, which keeps and repeats what it is given.
         for key, _, value in (argument.partition("=") for argument in arguments[1:]):
             if reason := refusal(key, value):
@@ -74,6 +78,45 @@ def _run(arguments: list[str]) -> int:
         return INTERRUPTED
     # A sweep goes on after an arm that failed, and fails with it in the end.
     return max(_failed_arms, default=0)
+
+
+def _special(arguments: list[str]) -> Callable[[], int] | None:
+    """What to do instead of a new run, where the arguments ask for that."""
+    for key, _, value in (argument.partition("=") for argument in arguments):
+        if key in ("resume", "verify"):
+            others = [argument for argument in arguments if not argument.startswith(f"{key}=")]
+            return partial(_resume if key == "resume" else _verify, value, others)
+    return None
+
+
+def _resume(directory: str, others: list[str]) -> int:
+    from contagium.sim.build import ScenarioError
+    from contagium.sim.resume import resume
+
+    if not directory:
+        raise UserError("resume: name the directory of the run, e.g. resume=outputs/2026-11-21/10-00-00")
+    for key, _, value in (argument.partition("=") for argument in others):
+        if reason := refusal(key, value):
+            raise UserError(reason)
+    try:
+        return resume(Path(directory), others, shlex.join(["contagium", f"resume={directory}", *others]))
+    except ScenarioError as error:
+        raise UserError(str(error)) from error
+
+
+def _verify(path: str, others: list[str]) -> int:
+    from contagium.agents.backends.journal import verify
+    from contagium.sim.analysis.text import visible
+
+    if not path or others:
+        raise UserError("verify: name the directory of a run, and nothing else, e.g. verify=outputs/2026-11-21/10-00-00")
+    journal = Path(path) / "journal.db" if Path(path).is_dir() else Path(path)
+    problems = verify(journal)
+    for problem in problems:
+        print(f"contagium: {visible(problem)}", file=sys.stderr)
+    if not problems:
+        print(f"{journal}: sound")
+    return 1 if problems else 0
 
 
 def _job(config: DictConfig) -> None:
@@ -99,8 +142,8 @@ def _job(config: DictConfig) -> None:
         # An error of the program itself, to be reported with all there is to know.
         traceback.print_exc()
         status = 1
+    _leave_nothing(directory)
     if status:
-        _leave_nothing(directory)
         if status != INTERRUPTED and _in_a_sweep_here():
             print(f"contagium: this arm of the sweep failed: {' '.join(map(_plain, arguments))}", file=sys.stderr)
             _failed_arms.append(status)
@@ -130,7 +173,7 @@ def _scenario(config: DictConfig) -> Scenario:
 
 
 def _leave_nothing(directory: Path) -> None:
-    """Remove what Hydra made for a run that left nothing: its directory and, up to here, those above it, where they are empty."""
+    """Remove what Hydra made, where a run left nothing in it: its directory and, up to here, those above it."""
     here = Path.cwd()
     try:
         for place in (directory, *(above for above in directory.parents if here in above.parents)):

@@ -3,74 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 
 from contagium.agents.backends.backend import BackendError
+from contagium.agents.backends.journal import JournalError
 from contagium.agents.weights import WeightsError
 from contagium.sim.analysis import write_outputs
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError
+from contagium.sim.estimate import estimate
 from contagium.sim.log import LogError
 from contagium.sim.run import Laboratory, first_line, prepare, root, run
 from contagium.sim.scenario import Scenario
-from contagium.sim.terminal import Live, announce, show_summary
+from contagium.sim.terminal import Live, announce, show_estimate, show_summary
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, REFUSED, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
+RESUMABLE = (FAILED, STOPPED, INTERRUPTED)
+EXPECTED = (BackendError, JournalError, LogError, OSError, WeightsError)
+"""What can go wrong without being an error of the program."""
 
 
-def perform(scenario: Scenario, directory: Path, command: str) -> int:
+def perform(scenario: Scenario, directory: Path, command: str, resume: bool = False) -> int:
     """Run a scenario into `directory`, write its outputs, and return the exit status.
 
     0: done. 1: it failed after it had started; what was committed is analysed all the same. 2: it could not start, and nothing
-    was written. 130: interrupted; what was committed is analysed.
+    was written. 3: it ended in order at a cap of its budget. 130: interrupted. After 1, 3 and 130 what was committed is analysed,
+    and the run can be resumed. resume: go on with the run in `directory`.
     """
     console = Console(stderr=True)
+    live = Live(console, scenario.steps)
     try:
-        laboratory = prepare(scenario)
+        if scenario.budget.estimate:
+            show_estimate(console, asyncio.run(estimate(scenario)))
+            return DONE
+        laboratory = prepare(scenario, directory, live.say)
     except ScenarioError as error:
         return _complain(str(error), REFUSED)
-    status, started = _run(laboratory, directory, command, console)
+    status, started = _run(laboratory, command, console, live, resume)
     if not started:
         return status
     try:
         show_summary(console, write_outputs(directory), directory)
     except (LogError, OSError) as error:
-        return _complain(f"the outputs are not complete: {error}", status or FAILED)
+        status = _complain(f"the outputs are not complete: {error}", status or FAILED)
+    if status in RESUMABLE:
+        again = f"Go on with: contagium resume={shlex.quote(str(directory))}"
+        console.print(again, markup=False, highlight=False, soft_wrap=True)
     return status
 
 
-def _run(laboratory: Laboratory, directory: Path, command: str, console: Console) -> tuple[int, bool]:
+def _run(laboratory: Laboratory, command: str, console: Console, live: Live, resume: bool) -> tuple[int, bool]:
     """Go through the steps: status, and whether any was begun. Any trouble becomes one line."""
     started = False
-    live = Live(console, laboratory.scenario.steps)
 
     def opened() -> None:
         nonlocal started
-        composed = laboratory.scenario.model_dump(mode="json", by_alias=True)
-        text = yaml.safe_dump(composed, sort_keys=False, allow_unicode=True)
-        kept = directory / "scenario.yaml"
-        try:
-            kept.write_text(text, encoding="utf-8")
-        except OSError:
-            kept.unlink(missing_ok=True)
-            raise
         started = True
-        announce(console, laboratory, directory)
+        announce(console, laboratory)
 
     try:
         with live:
-            asyncio.run(run(laboratory, directory, command, live.update, opened))
+            asyncio.run(run(laboratory, command, live.update, opened, resume))
     except KeyboardInterrupt:
         return _complain("interrupted; the steps so far are kept" if started else "interrupted", INTERRUPTED), started
-    except (BackendError, LogError, OSError, WeightsError, ExceptionGroup) as error:
+    except (*EXPECTED, ExceptionGroup) as error:
         first = root(error)
-        if not isinstance(first, BackendError | LogError | OSError | WeightsError):
+        if not isinstance(first, EXPECTED):
             raise
-        return _complain(first_line(first), FAILED if started else REFUSED), started
+        stopped = isinstance(first, BackendError) and first.reason == "budget"
+        return _complain(first_line(first), REFUSED if not started else STOPPED if stopped else FAILED), started
     return DONE, started
 
 

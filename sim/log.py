@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import zip_longest
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,27 +31,47 @@ class LogError(Exception):
 
 
 class EventLog:
-    """Writes a run's events. `add` gathers rows; `commit` makes those of a step durable together."""
+    """Writes a run's events. `add` gathers rows; `commit` makes those of a step durable together.
 
-    def __init__(self, path: Path) -> None:
-        if path.exists():
+    resume: go on with a log that is there. The run is repeated from its beginning: what it commits is compared with what the
+    log holds until that is used up, and only then written. So a resumed run either continues the one it claims to, or ends in
+    an error. committed: commits of an earlier time that have not been met again.
+    """
+
+    def __init__(self, path: Path, resume: bool = False) -> None:
+        if path.exists() and not resume:
             raise LogError(f"{path} already holds a run; choose another directory (hydra.run.dir=…)")
         self.path = path
         self._pending: dict[str, list[Sequence[Any]]] = {}
+        self._held: dict[str, sqlite3.Cursor] = {}
+        began = path.exists()
         try:
-            self._connection = sqlite3.connect(path)
+            self._connection = sqlite3.connect(path, isolation_level=None)
         except sqlite3.Error as error:
             raise LogError(f"cannot write the event log {path}: {error}") from error
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
-            for table, declared in TABLES.items():
-                self._connection.execute(f'CREATE TABLE "{table}" ({", ".join(declared)})')
-            self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            self._connection.commit()
-        except sqlite3.Error as error:
-            self.remove()
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if not version:
+                self._create()
+            elif version != SCHEMA_VERSION:
+                raise LogError(f"{path} has schema version {version}, this program writes version {SCHEMA_VERSION}")
+            self.committed = self._committed()
+        except (sqlite3.Error, LogError) as error:
+            self._connection.close() if began else self.remove()
             raise LogError(f"cannot write the event log {path}: {error}") from error
+
+    def _create(self) -> None:
+        # In one transaction, for a process killed half-way must not leave half the tables.
+        tables = ";".join(f'CREATE TABLE "{table}" ({", ".join(declared)})' for table, declared in TABLES.items())
+        self._connection.executescript(f"BEGIN; {tables}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
+
+    def _committed(self) -> int:
+        """How many commits the log holds: its beginning, and each step."""
+        if not self._connection.execute('SELECT COUNT(*) FROM "agent"').fetchone()[0]:
+            return 0
+        return 1 + int(self._connection.execute('SELECT COUNT(*) FROM "step"').fetchone()[0])
 
     def add(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Gather rows of a table, in column order; Python values only. Nothing is written before `commit`."""
@@ -59,15 +81,46 @@ class EventLog:
         """Set facts about the run, as JSON by key."""
         rows = [(key, json.dumps(value, ensure_ascii=False)) for key, value in values.items()]
         with self._writing() as connection:
-            connection.executemany('INSERT OR REPLACE INTO "meta" VALUES (?, ?)', rows)
+            # Updated in place: the order of keys must not tell how often a run was resumed.
+            put = 'INSERT INTO "meta" VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'
+            connection.executemany(put, rows)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts about the run so far, by key."""
+        return {key: json.loads(value) for key, value in self._connection.execute('SELECT key, value FROM "meta"')}
 
     def commit(self) -> None:
-        """Write all that was gathered in one transaction: all of it, or, on an error, nothing."""
+        """Write all that was gathered in one transaction: all of it, or, on an error, nothing.
+
+        LogError if the log holds this commit already and it was not the same.
+        """
         pending, self._pending = self._pending, {}
+        if self.committed:
+            self.committed -= 1
+            self._compare(pending)
+            return
         with self._writing() as connection:
             for table, rows in pending.items():
                 marks = ", ".join("?" * len(TABLES[table]))
                 connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', rows)
+
+    def _compare(self, pending: Mapping[str, list[Sequence[Any]]]) -> None:
+        """Hold the rows of a commit against those that the log has at their place."""
+        for table, rows in pending.items():
+            names = columns(table)
+            kept = [k for k, name in enumerate(names) if name not in TIMES.get(table, ())]
+            if table not in self._held:
+                self._held[table] = self._connection.execute(f'SELECT * FROM "{table}" ORDER BY rowid')
+            there = self._held[table].fetchmany(len(rows)) if rows else []
+            for row, held in zip_longest(rows, there):
+                if row is None or held is None or not all(_same(row[k], held[k]) for k in kept):
+                    raise LogError(
+                        f"{self.path}: the run does not repeat itself, so it cannot be resumed: table {table} holds {held}, "
+                        f"got {None if row is None else tuple(row)}; the program, a file or something random has changed"
+                    )
+        if not self.committed:
+            self._held.clear()
 
     def discard(self) -> None:
         """Forget what was gathered since the last commit."""
@@ -75,6 +128,7 @@ class EventLog:
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, which then stands alone and can be read where nothing may be written."""
+        self._held.clear()
         # Where there is no room or another reader, SQLite goes on reading it beside the file.
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA journal_mode=DELETE")
@@ -95,6 +149,10 @@ class _Transaction:
         self._connection, self._path = connection, path
 
     def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise LogError(f"cannot write the event log {self._path}: {error}; earlier steps are intact") from error
         return self._connection
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -210,16 +268,23 @@ class Run:
         return transmission_tree(self, strain)
 
 
+def _same(new: object, held: object) -> bool:
+    """Whether two values are equal, but for what another version of a numerical library may do to the last digits."""
+    if isinstance(new, float) and isinstance(held, float):
+        return isclose(new, held, rel_tol=1e-5, abs_tol=1e-7)
+    return new == held
+
+
 def open_run(path: str | Path) -> Run:
     """Open a finished, interrupted or running run by its directory or its run.db. LogError says what is wrong with it."""
     return Run(Path(path))
 
 
-def digest(path: Path) -> str:
-    """SHA-256 over all rows of a log but times of day: equal for equal runs."""
+def digest(path: Path, without: Sequence[str] = ()) -> str:
+    """SHA-256 over all rows of a log but times of day: equal for equal runs. without: tables that are left out."""
     run = Run(path)
     total = hashlib.sha256()
-    for table in TABLES:
+    for table in (table for table in TABLES if table not in without):
         kept = [f'"{c}"' for c in columns(table) if c not in TIMES.get(table, ())]
         for row in run._connection.execute(f'SELECT {", ".join(kept)} FROM "{table}" ORDER BY rowid'):
             total.update(repr((table, row)).encode())

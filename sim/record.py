@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contagium import __version__
-from contagium.agents.policy import name_of
+from contagium.agents.backends.backend import Completion
+from contagium.agents.policy import Answer, name_of
 from contagium.envs.message import Channel, Exposures, Messages
 from contagium.envs.pressure import Pressure
 from contagium.envs.world import Act, Consequence, Transitions
-from contagium.sim.calls import Call
+from contagium.sim.calls import INTERVIEW, Call
 from contagium.sim.log import EventLog
 from contagium.sim.observer.case import COMPARTMENTS, Candidates, CaseMoves
 from contagium.sim.observer.instrument import Readings
@@ -24,6 +25,9 @@ from contagium.sim.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from contagium.sim.run import Laboratory
+
+REFUSED = frozenset({"refusal", "filter"})
+"""Why a turn brought nothing, where the model answered but would not play its part."""
 
 PACKAGES = ("numpy", "scipy", "networkx", "gymnasium", "pettingzoo", "openai", "xllamacpp", "hydra-core")
 
@@ -50,6 +54,7 @@ def facts(lab: Laboratory, command: str) -> dict[str, Any]:
         "status": "running",
         "reason": None,
         "wall_seconds": None,
+        "resumed": 0,
     }
 
 
@@ -113,6 +118,7 @@ class Recorder:
         settled: Consequence,
         seen: Seen,
         calls: list[Call],
+        answers: list[tuple[int, str, Answer]],
         seconds: float,
     ) -> None:
         """All of one step, in one transaction."""
@@ -125,20 +131,35 @@ class Recorder:
             self._latent(step, strain, transitions)
         for strain, (moves, causes) in seen.moves.items():
             self._case(step, strain, moves, causes)
-        log.add("turn", [(step, agent, "missing", reason) for agent, reason in act.missing.items()])
-        log.add("report", [(step, agent, feeling) for agent, feeling in act.report.items()])
+        log.add("turn", [(step, agent, "refused" if why in REFUSED else "missing", why) for agent, why in act.missing.items()])
+        log.add("report", [(step, agent, said.feeling, said.status, said.raw or None) for agent, said in act.report.items()])
         log.add("thought", [(step, agent, text) for agent, text in act.thought.items()])
         paid = np.flatnonzero((settled.reward != 0) | settled.terminated)
         columns = (paid, settled.reward[paid], settled.terminated[paid].astype(int))
         log.add("reward", [(step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
         self._pressure(step, pressure)
-        log.add("call", [call.row() for call in calls])
+        log.add("call", [call.row() for call in calls if not call.interview])
+        self._interviewed(step, answers, [call for call in calls if call.interview])
         self._count(step)
         log.add("affect", [(step, *row) for row in self._lab.observer.affect(seen.expression)])
         self._unread = [*(left for old in self._unread if len(left := old.take(~np.isin(old.agent, act.agents)))), exposures]
         failed = sum(int((~readings.ok).sum()) for readings in seen.readings)
         log.add("step", [(step, len(sent), len(exposures), len(act.missing), failed, seconds)])
         log.commit()
+
+    def _interviewed(self, step: int, answers: list[tuple[int, str, Answer]], calls: list[Call]) -> None:
+        """Answers, each with what it took to get it."""
+        took: dict[tuple[int, str], list[Call]] = {}
+        for call in calls:
+            took.setdefault((call.request.agent, call.request.purpose), []).append(call)
+        for agent, name, answer in answers:
+            made = took.get((agent, f"{INTERVIEW}:{name}"), [])
+            done = [call.outcome for call in made if isinstance(call.outcome, Completion)]
+            tokens = (sum(d.prompt_tokens or 0 for d in done), sum(d.completion_tokens or 0 for d in done))
+            said = (answer.text, answer.status, None if answer.status == "ok" else answer.raw)
+            model = made[0].model if made else None
+            attempts = sum(call.outcome.attempts for call in made)
+            self._log.add("interview", [(step, agent, name, *said, model, len(made), attempts, *tokens)])
 
     def intervened(self, step: int, name: str, sent: Messages, stopped: NDArray[np.bool_]) -> None:
         """An intervention withheld messages."""
@@ -200,9 +221,13 @@ class Recorder:
 
     def _received(self, agent: NDArray[np.int64], message: NDArray[np.int64]) -> NDArray[np.int64]:
         """Step at which each agent (m,) last received the message (m,) that it has read only now, −1 for none. Shape (m,)."""
-        step, wanted = np.full(len(agent), -1), agent << 32 | message
+        step = np.full(len(agent), -1)
         for exposures in filter(len, self._unread):
-            key = exposures.agent << 32 | exposures.message  # ascending, as exposures are
+            # Messages by rank, for an id beside an agent's would not fit into 64 bits. The keys ascend, as exposures do.
+            known = np.unique(exposures.message)
+            key = exposures.agent * len(known) + np.searchsorted(known, exposures.message)
+            rank = np.minimum(np.searchsorted(known, message), len(known) - 1)
+            wanted = np.where(known[rank] == message, agent * len(known) + rank, -1)
             at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
             step[key[at] == wanted] = exposures.step
         return step

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import yaml
 
 from contagium.agents.backends.backend import Backend, BackendError
-from contagium.agents.backends.limit import Limited
-from contagium.agents.backends.retry import Retrying
+from contagium.agents.backends.budget import Budget, Caps, Price
+from contagium.agents.backends.journal import Journal
+from contagium.agents.backends.stack import CallRules, assemble
 from contagium.agents.policy import Policy, Population, Setting, name_of
 from contagium.agents.weights import WeightsError
 from contagium.envs.message import Axes, Messages
 from contagium.envs.network import Network
-from contagium.envs.pressure import Pressure, PressureSchedule
+from contagium.envs.pressure import PressureSchedule
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, World
 from contagium.sim.build import ScenarioError, build
 from contagium.sim.calls import Call, Recorded
 from contagium.sim.intervention import Intervention, Transit
+from contagium.sim.interview import Interviews
 from contagium.sim.log import EventLog, LogError
 from contagium.sim.observer.instrument import Material
 from contagium.sim.observer.observer import STATED, Observer
 from contagium.sim.populate import populate
 from contagium.sim.record import Recorder, facts
 from contagium.sim.scenario import Scenario
+from contagium.sim.schedule import Dataflow, Rounds, Schedule, refusal
+
+FEWEST_TURNS = 10
+"""Turns without which the share of missing ones says little."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +57,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Laboratory:
-    """A scenario, built: everything a run needs, nothing yet started or written."""
+    """A scenario, built: everything a run needs, nothing yet started or written. directory: where a run will be kept."""
 
     scenario: Scenario
+    directory: Path
+    journal: Journal | None
+    budget: Budget
+    notice: Callable[[str], None]
     streams: Streams
     network: Network
     axes: Axes
@@ -67,37 +81,84 @@ class Laboratory:
         return list(dict.fromkeys(backend for backend in self.backends if backend is not None))
 
 
-def prepare(scenario: Scenario) -> Laboratory:
-    """Build all parts of a scenario. ScenarioError names in one line what does not fit; nothing is started or written."""
-    streams = Streams(scenario.seed)
-    size, spec = scenario.population.size, scenario.observer
+def silent(line: str) -> None:
+    """Nobody is told."""
+
+
+def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] = silent) -> Laboratory:
+    """Build all parts of a scenario, to be run in `directory`. ScenarioError names in one line what does not fit.
+
+    Nothing is started or written. notice: told what a person who waits should know, such as that a server is down.
+    """
+    budget, journal = _budget(scenario), _journal(scenario, directory)
+    backends = _backends(scenario, budget, journal, notice)
+    people = society(scenario, backends)
+    interventions = {n: build(s, f"intervention.{n}", name=n) for n, s in scenario.intervention.items()}
+    reason = refusal(people.world, people.policies, interventions) if scenario.run.schedule == "dataflow" else None
+    if reason is not None:
+        raise ScenarioError(f"run.schedule=dataflow: {reason}")
+    return Laboratory(
+        scenario=scenario,
+        directory=directory,
+        journal=journal,
+        budget=budget,
+        notice=notice,
+        backends=backends,
+        interventions=interventions,
+        observer=_observer(scenario, people),
+        **people._asdict(),
+    )
+
+
+class Society(NamedTuple):
+    """The part of a laboratory that acts: who lives where, with which minds, under what pressure."""
+
+    streams: Streams
+    network: Network
+    axes: Axes
+    population: Population
+    world: World
+    policies: tuple[Policy, ...]
+    pressure: PressureSchedule
+
+
+def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
+    """Build what acts. backends: of each group. ScenarioError names what does not fit."""
+    streams, size = Streams(scenario.seed), scenario.population.size
     network: Network = build(scenario.network, "network", size=size, streams=streams)
     axes = Axes((scenario.persona.name,))
     population = populate(scenario, network, streams)
-    index = np.flatnonzero(population.strain >= 0)
+    world: World = build(scenario.env, "env", network=network, axes=axes)
+    policies = _policies(scenario, population, axes, world, backends)
+    with _refused():
+        index = np.flatnonzero(population.strain >= 0)
+        pressure = PressureSchedule(scenario.pressure.events, size, index, streams)
+    return Society(streams, network, axes, population, world, policies, pressure)
+
+
+def _observer(scenario: Scenario, people: Society) -> Observer:
+    spec, strain = scenario.observer, people.axes.strains[0]
     instruments = [build(s, f"observer.instruments.{name}", name=name) for name, s in spec.instruments.items()]
     # What a message states outright stands before what its words are read as.
     of_strain = [name for name in (STATED, spec.case.instrument) if name in spec.instruments]
-    chosen = dict(spec.axes) | {axes.strains[0]: tuple(dict.fromkeys(of_strain))}
-    backends = _backends(scenario)
-    policies = _policies(scenario, population, axes, backends)
-    speaks = any(policy.speaks for policy in policies)
+    chosen = dict(spec.axes) | {strain: tuple(dict.fromkeys(of_strain))}
+    speaks = any(policy.speaks for policy in people.policies)
     with _refused():
-        pressure = PressureSchedule(scenario.pressure.events, size, index, streams)
-        observer = Observer(instruments, chosen, spec.case, axes, (scenario.persona,), population, speaks)
-    return Laboratory(
-        scenario=scenario,
-        streams=streams,
-        network=network,
-        axes=axes,
-        population=population,
-        world=build(scenario.env, "env", network=network, axes=axes),
-        policies=policies,
-        backends=backends,
-        pressure=pressure,
-        interventions={n: build(s, f"intervention.{n}", name=n) for n, s in scenario.intervention.items()},
-        observer=observer,
-    )
+        return Observer(instruments, chosen, spec.case, people.axes, (scenario.persona,), people.population, speaks)
+
+
+def _budget(scenario: Scenario) -> Budget:
+    spec = scenario.budget
+    prices = {model: Price(price.input, price.output) for model, price in spec.prices.items()}
+    return Budget(Caps(spec.calls, spec.tokens, spec.cost, spec.wall_time), prices)
+
+
+def _journal(scenario: Scenario, directory: Path) -> Journal | None:
+    """The journal of a run that asks a language model."""
+    if all(group.backend is None for group in scenario.agents.groups.values()):
+        return None
+    cache = scenario.calls.cache
+    return Journal(directory / "journal.db", cache=Path(cache).expanduser() if cache else None)
 
 
 @contextmanager
@@ -110,7 +171,7 @@ def _refused(where: str = "") -> Iterator[None]:
 
 
 def _policies(
-    scenario: Scenario, population: Population, axes: Axes, backends: tuple[Recorded | None, ...]
+    scenario: Scenario, population: Population, axes: Axes, world: World, backends: Sequence[Backend | None]
 ) -> tuple[Policy, ...]:
     """The policy of each group, told its setting."""
     policies = []
@@ -125,6 +186,7 @@ def _policies(
             name=name_of,
             feelings=tuple(scenario.observer.feelings),
             report_every=scenario.observer.report_every,
+            choices=world.choices,
             backend=backends[g],
         )
         with _refused(f"agents.groups.{name}: "):
@@ -133,8 +195,11 @@ def _policies(
     return tuple(policies)
 
 
-def _backends(scenario: Scenario) -> tuple[Recorded | None, ...]:
+def _backends(
+    scenario: Scenario, budget: Budget, journal: Journal | None, notice: Callable[[str], None]
+) -> tuple[Recorded | None, ...]:
     """The backend of each group, one object for all groups that name the same."""
+    rules = CallRules(**scenario.calls.model_dump(exclude={"cache"}))
     built: dict[str, Recorded] = {}
     found: list[Recorded | None] = []
     for name, group in scenario.agents.groups.items():
@@ -145,8 +210,12 @@ def _backends(scenario: Scenario) -> tuple[Recorded | None, ...]:
         if key not in built:
             # Named as the user knows it: most scenarios have one backend, that of the group `backend`.
             where = "backend" if group.backend == scenario.backend else f"agents.groups.{name}.backend"
-            backend: Backend = build(group.backend, where)
-            built[key] = Recorded(Retrying(Limited(backend, backend.concurrency)))
+            endpoints: Backend | list[Backend] = build(group.backend, where)
+            with _refused(f"{where}: "):
+                backend = assemble(endpoints, rules, budget, journal, notice)
+            if budget.caps.cost is not None and backend.model not in budget.prices:
+                raise ScenarioError(f"budget.cost: no price for {backend.model}; give one in budget.prices")
+            built[key] = Recorded(backend)
         found.append(built[key])
     return tuple(found)
 
@@ -155,33 +224,37 @@ class Running:
     """A run in progress: `step` takes it one step further."""
 
     def __init__(self, laboratory: Laboratory, log: EventLog) -> None:
-        self._lab = laboratory
-        self._recorder = Recorder(log, laboratory)
-        self._models = laboratory.models
+        lab = self._lab = laboratory
+        self._recorder = Recorder(log, lab)
+        self._models = lab.models
         self._begun = time.perf_counter()
+        self._interviews = Interviews(lab.scenario.observer.interviews, lab.streams)
+        self._turns: deque[tuple[int, Counter[str]]] = deque()
         self._answered = False
-        # What pressed on agents that have had no turn since.
-        self._missed: Pressure | None = None
-        laboratory.world.reset(laboratory.streams)
+        lab.world.reset(lab.streams)
+        parts = (lab.world, lab.policies, lab.population, lab.axes, lab.streams, lab.pressure, self._interviews.ask)
+        dataflow = lab.scenario.run.schedule == "dataflow"
+        self._schedule: Schedule = Dataflow(*parts, lab.scenario.steps) if dataflow else Rounds(*parts)
         self._recorder.seeded()
 
     async def step(self) -> Progress:
         """One step, in the order that docs/design.md gives; it is in the log whole or not at all."""
         lab, world, began = self._lab, self._lab.world, time.perf_counter()
+        lab.budget.check()
         step = world.step
-        pressure = lab.pressure.due(step)
-        act = await self._act(world.active(), pressure if self._missed is None else pressure.plus(self._missed))
+        act = await self._schedule.act(step)
         sent = world.send(act)
         withheld = self._intervene(sent)
         exposures = world.deliver(sent.take(~withheld), act)
         seen = lab.observer.observe(Material(step, sent, act.report))
         world.annotate(sent.id, seen.expression)
         lab.observer.hear(exposures, int(world.board.id[0]) if len(world.board) else 0)
-        calls = [call for backend in self._models for call in backend.take()]
+        calls = [call for backend in self._models for call in backend.take(step)]
+        self._stop_if_missing(act, calls)
+        pressure, answers = lab.pressure.due(step), self._interviews.take(step)
         self._recorder.step(
-            step, pressure, act, sent, withheld, exposures, world.settled, seen, calls, time.perf_counter() - began
+            step, pressure, act, sent, withheld, exposures, world.settled, seen, calls, answers, time.perf_counter() - began
         )
-        self._stop_if_unanswered(act, calls)
         return Progress(
             step=step + 1,
             steps=lab.scenario.steps,
@@ -191,27 +264,31 @@ class Running:
             seconds=time.perf_counter() - self._begun,
         )
 
-    def _stop_if_unanswered(self, act: Act, calls: list[Call]) -> None:
-        """BackendError if no call of this run ever gave a message: it would go through its steps with nobody speaking."""
-        asked = {call.request.agent for call in calls if call.request.purpose == "speak"}
-        self._answered |= bool(asked - act.missing.keys())
-        if asked and not self._answered:
-            counts = Counter(act.missing[agent] for agent in asked).most_common()
-            reasons = ", ".join(f"{count} × {reason}" for reason, count in counts)
-            raise BackendError(f"the language model answered none of the first {len(calls)} calls ({reasons})", reason="rejected")
+    async def close(self) -> None:
+        """Leave no turn under way."""
+        await self._schedule.close()
 
-    async def _act(self, active: np.ndarray, pressure: Pressure) -> Act:
-        """All groups observe and act at the same time; pressure on who has no turn waits for it, as messages do."""
-        lab = self._lab
-        self._missed = pressure.without(active)
-        turns = []
-        async with asyncio.TaskGroup() as tasks:
-            for g, policy in enumerate(lab.policies):
-                mine = active[lab.population.group[active] == g]
-                if len(mine):
-                    observation = lab.world.observe(mine, pressure)
-                    turns.append(tasks.create_task(policy.act(observation, lab.streams)))
-        return Act.merge([turn.result() for turn in turns], len(lab.axes))
+    def _stop_if_missing(self, act: Act, calls: list[Call]) -> None:
+        """BackendError if too many turns have no result: such a run would measure the server, not its agents.
+
+        It is raised before the step is in the log, so that a resumed run asks again for what is missing.
+        """
+        asked = {call.request.agent for call in calls if call.request.purpose == "speak"}
+        missing = Counter(act.missing[agent] for agent in asked & act.missing.keys())
+        self._answered |= missing.total() < len(asked)
+        if asked and not self._answered:
+            errors = [first_line(call.outcome) for call in calls if isinstance(call.outcome, BackendError)]
+            example = f"; e.g. {errors[0]}" if errors else ""
+            message = f"the language model answered none of the first {len(calls)} calls ({_listed(missing)}){example}"
+            raise BackendError(message, reason="missing", fatal=True)
+        self._turns.append((len(asked), missing))
+        while sum(count for count, _ in self._turns) - self._turns[0][0] >= FEWEST_TURNS:
+            self._turns.popleft()
+        turns, most = sum(count for count, _ in self._turns), self._lab.scenario.run.max_missing
+        lost = sum((counts for _, counts in self._turns), Counter[str]())
+        if turns >= FEWEST_TURNS and lost.total() > most * turns:
+            message = f"{lost.total()} of the last {turns} turns are missing ({_listed(lost)}), above run.max_missing={most:g}"
+            raise BackendError(message, reason="missing", fatal=True)
 
     def _intervene(self, sent: Messages) -> np.ndarray:
         """Which messages are withheld, (n,) bool; each intervention's doing is logged under its name."""
@@ -225,46 +302,107 @@ class Running:
 
 
 async def run(
-    laboratory: Laboratory, directory: Path, command: str, watch: Callable[[Progress], None], opened: Callable[[], None]
+    laboratory: Laboratory, command: str, watch: Callable[[Progress], None], opened: Callable[[], None], resume: bool = False
 ) -> None:
-    """Run a laboratory to its end and leave `run.db` in `directory`.
+    """Run a laboratory to its end and leave `run.db`, `journal.db` and `scenario.yaml` in its directory.
 
-    opened: called once the models are there and the log is open, before the first step. An exception before that leaves no log; a
-    later one ends the run with status "interrupted" (Ctrl-C, cancellation) or "failed" in the log, whose committed steps stay
-    readable. Either is raised again.
+    opened: called once the models are there and the log is open, before the first step. An exception before that leaves
+    nothing; a later one ends the run with status "interrupted" (Ctrl-C, cancellation), "stopped" (a budget is used up) or
+    "failed" in the log, whose committed steps stay readable. Either is raised again.
+
+    resume: go on with what is in the directory. Steps that are in the log are gone through again with the completions of the
+    journal, and must come out the same; no completed call is made again.
     """
-    async with AsyncExitStack() as stack:
-        for backend in laboratory.models:
-            await stack.enter_async_context(backend)
-        # Only now, when nothing can be wrong with the setting any more, is anything written.
-        directory.mkdir(parents=True, exist_ok=True)
-        log = EventLog(directory / "run.db")
-        began = time.perf_counter()
+    directory, journal, begun = laboratory.directory, laboratory.journal, resume
+    directory.mkdir(parents=True, exist_ok=True)
+    with _claimed(directory):
+        if not resume and any((directory / name).exists() for name in OURS):
+            raise LogError(f"{directory} already holds a run; choose another directory (hydra.run.dir=…) or resume it (resume=…)")
         try:
-            log.meta(facts(laboratory, command))
-            running = Running(laboratory, log)
-            opened()
-        except BaseException:
-            log.remove()
-            raise
-        try:
-            for _ in range(laboratory.scenario.steps):
-                watch(await running.step())
-            log.meta({"status": "finished", "wall_seconds": time.perf_counter() - began})
-        except BaseException as error:
-            stopped = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
-            status, reason = ("interrupted", "stopped by Ctrl-C") if stopped else ("failed", first_line(root(error)))
-            _close_failed(log, status, reason, time.perf_counter() - began)
-            raise
-        log.close()
+            async with AsyncExitStack() as stack:
+                if not resume:
+                    _write(directory / "scenario.yaml", laboratory.scenario)
+                if journal is not None:
+                    await stack.enter_async_context(journal)
+                for backend in laboratory.models:
+                    await stack.enter_async_context(backend)
+                log = EventLog(directory / "run.db", resume)
+                stack.callback(log.close)
+                if journal is not None:
+                    await journal.forget_failures(from_step=max(0, log.committed - 1))
+                    laboratory.budget.begin(journal.spent)
+                _open(log, laboratory, command)
+                running = Running(laboratory, log)
+                opened()
+                begun = True
+                await _go(running, laboratory, log, watch)
+        finally:
+            if not begun:
+                for name in OURS:
+                    (directory / name).unlink(missing_ok=True)
 
 
-def _close_failed(log: EventLog, status: str, reason: str, seconds: float) -> None:
-    log.discard()
-    # On a full disk this fails too; the error that ended the run is the one to tell.
-    with suppress(LogError):
-        log.meta({"status": status, "reason": reason, "wall_seconds": seconds})
-    log.close()
+OURS = tuple(name + suffix for name in ("scenario.yaml", "journal.db", "run.db") for suffix in ("", "-wal", "-shm"))
+"""What a run leaves before its outputs are written."""
+
+
+@contextmanager
+def _claimed(directory: Path) -> Iterator[None]:
+    """Hold a directory for this process alone. LogError if another one runs there."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise LogError(f"another process is running in {directory}") from error
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, scenario: Scenario) -> None:
+    composed = scenario.model_dump(mode="json", by_alias=True)
+    path.write_text(yaml.safe_dump(composed, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _open(log: EventLog, laboratory: Laboratory, command: str) -> None:
+    """Say in the log what begins, or goes on."""
+    if log.facts:
+        log.meta({"status": "running", "reason": None, "resumed": log.facts["resumed"] + 1})
+    else:
+        log.meta(facts(laboratory, command))
+
+
+async def _go(running: Running, laboratory: Laboratory, log: EventLog, watch: Callable[[Progress], None]) -> None:
+    """All steps. However it ends, the log says how."""
+    began = time.perf_counter() - (log.facts["wall_seconds"] or 0.0)
+    try:
+        for _ in range(laboratory.scenario.steps):
+            watch(await running.step())
+        log.meta({"status": "finished", "wall_seconds": time.perf_counter() - began})
+    except BaseException as error:
+        log.discard()
+        if laboratory.budget.in_flight:
+            laboratory.notice(f"{laboratory.budget.in_flight} calls are under way and will be kept; Ctrl-C again leaves them")
+        status, reason = _ending(error)
+        # On a full disk this fails too; the error that ended the run is the one to tell.
+        with suppress(LogError):
+            log.meta({"status": status, "reason": reason, "wall_seconds": time.perf_counter() - began})
+        raise
+    finally:
+        await running.close()
+
+
+def _ending(error: BaseException) -> tuple[str, str]:
+    """Status and reason of a run that did not reach its end."""
+    first = root(error)
+    if isinstance(first, asyncio.CancelledError | KeyboardInterrupt):
+        return "interrupted", "stopped by Ctrl-C"
+    stopped = isinstance(first, BackendError) and first.reason == "budget"
+    return "stopped" if stopped else "failed", first_line(first)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} × {reason}" for reason, count in counts.most_common())
 
 
 def root(error: BaseException) -> BaseException:

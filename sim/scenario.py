@@ -31,6 +31,10 @@ NullsDropped = BeforeValidator(_without_nulls)
 """An entry that is set to null is left out, so that one of several can be switched off."""
 
 
+NoneIsEmpty = BeforeValidator(lambda given: {} if given is None else given)
+"""A null is an empty dictionary: Hydra replaces a null by a dictionary, but adds no new keys to an empty one."""
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -77,17 +81,30 @@ class PressureSpec(Strict):
     events: Annotated[dict[str, PressureEvent], NullsDropped] = Field(default_factory=dict)
 
 
+class InterviewSpec(Strict):
+    """A question asked of every speaking agent, out of band: the answer is logged and no agent ever knows of it.
+
+    every: steps from one time to the next. options: the closed list of answers, none for free text.
+    """
+
+    question: Annotated[str, Field(min_length=1)]
+    every: Annotated[int, Field(ge=1)] = 1
+    options: tuple[str, ...] = ()
+
+
 class ObserverSpec(Strict):
     """instruments: name → what reads. axes: axis → instruments whose readings stand for it, best first.
 
     strain: the same for the persona axis. feelings: label → position on valence, arousal, dominance, the closed list of the
-    self-report. report_every: steps from one self-report to the next, 0 for none. case: when readings make a case.
+    self-report. report_every: steps from one self-report to the next, 0 for none. interviews: name → question asked out of band.
+    case: when readings make a case.
     """
 
     instruments: Annotated[dict[str, Component], NullsDropped, Field(min_length=1)]
     axes: dict[Literal["valence", "arousal", "dominance"], tuple[str, ...]]
     feelings: dict[str, tuple[float, float, float]] = Field(default_factory=dict)
     report_every: Annotated[int, Field(ge=0)] = 0
+    interviews: Annotated[dict[str, InterviewSpec], NullsDropped] = Field(default_factory=dict)
     case: CaseDefinition
 
     @model_validator(mode="after")
@@ -99,6 +116,55 @@ class ObserverSpec(Strict):
         if self.report_every and not self.feelings:
             raise ValueError("report_every is set, but the list of feelings is empty")
         return self
+
+
+class CallsSpec(Strict):
+    """How language models are called, see `CallRules`. cache: a journal shared by runs, None: each run pays for itself."""
+
+    attempts: Annotated[int, Field(ge=1)] = 5
+    base_delay: Annotated[float, Field(ge=0)] = 0.5
+    max_delay: Annotated[float, Field(ge=0)] = 60.0
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    patience: Annotated[float, Field(ge=0)] = 300.0
+    cache: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _delays_ascend(self) -> CallsSpec:
+        if self.base_delay > self.max_delay:
+            raise ValueError(f"calls.base_delay must be at most calls.max_delay ({self.max_delay:g}), got {self.base_delay:g}")
+        return self
+
+
+class PriceSpec(Strict):
+    """In any currency, per million tokens read (input) and written (output)."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class BudgetSpec(Strict):
+    """The most a run may spend, null: no cap. `Caps` explains each; wall_time is in seconds.
+
+    prices: by model. estimate: say what the run would cost at most, and do not run it.
+    """
+
+    calls: Annotated[int, Field(ge=0)] | None = None
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    cost: Annotated[float, Field(ge=0)] | None = None
+    wall_time: Annotated[float, Field(gt=0)] | None = None
+    prices: Annotated[dict[str, PriceSpec], NoneIsEmpty] = Field(default_factory=dict)
+    estimate: bool = False
+
+
+class RunSpec(Strict):
+    """schedule: "rounds" (everybody waits for the slowest) or "dataflow" (an agent goes on once those it hears have spoken).
+
+    max_missing: share of missing turns, of the last ten or more, above which the run stops, to be resumed.
+    """
+
+    schedule: Literal["rounds", "dataflow"] = "rounds"
+    max_missing: Annotated[float, Field(ge=0, le=1)] = 0.25
 
 
 class LogSpec(Strict):
@@ -125,6 +191,10 @@ class Scenario(Strict):
     intervention: Annotated[dict[str, Component], NullsDropped]
     observer: ObserverSpec
     log: LogSpec
+    memory: Component = Field(default_factory=lambda: {"_target_": "contagium.agents.memory.Window"})
+    run: RunSpec = RunSpec()
+    calls: CallsSpec = CallsSpec()
+    budget: BudgetSpec = BudgetSpec()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Scenario:

@@ -62,7 +62,13 @@ TABLES: dict[str, tuple[str, ...]] = {
         "dose REAL NOT NULL",
         "probability REAL NOT NULL",
     ),
-    "report": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "feeling TEXT NOT NULL"),
+    "report": (
+        "step INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "feeling TEXT",
+        "status TEXT NOT NULL",
+        "raw TEXT",
+    ),
     "thought": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "text TEXT NOT NULL"),
     "reward": (
         "step INTEGER NOT NULL",
@@ -94,9 +100,26 @@ TABLES: dict[str, tuple[str, ...]] = {
         "reason TEXT",
         "prompt_tokens INTEGER",
         "completion_tokens INTEGER",
-        "attempts INTEGER",
+        "attempts INTEGER NOT NULL",
+        "faults TEXT NOT NULL",
         "latency REAL",
+        "served TEXT",
+        "fingerprint TEXT",
+        "endpoint TEXT",
         "request_key TEXT NOT NULL",
+    ),
+    "interview": (
+        "step INTEGER NOT NULL",
+        "agent INTEGER NOT NULL",
+        "name TEXT NOT NULL",
+        "answer TEXT",
+        "status TEXT NOT NULL",
+        "raw TEXT",
+        "model TEXT",
+        "calls INTEGER NOT NULL",
+        "attempts INTEGER NOT NULL",
+        "prompt_tokens INTEGER NOT NULL",
+        "completion_tokens INTEGER NOT NULL",
     ),
     "compartment": (
         "step INTEGER NOT NULL",
@@ -126,8 +149,8 @@ TABLES: dict[str, tuple[str, ...]] = {
 transition.target "I" with origin "S" is a new case; an index case has the transition at step −1 and no cause. transition.onset is
 the step of the first sign, transition.step that of its confirmation."""
 
-TIMES = {"call": ("latency",), "step": ("seconds",), "meta": ("value",)}
-"""Columns that hold times of day or durations, and so may differ between repeats of the same run."""
+TIMES = {"call": ("latency", "endpoint"), "step": ("seconds",), "meta": ("value",)}
+"""Columns that hold times of day, durations, or who happened to be free, and so may differ between repeats of the same run."""
 
 
 def columns(table: str) -> tuple[str, ...]:

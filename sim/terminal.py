@@ -11,10 +11,12 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from contagium.sim.analysis.text import visible
+from contagium.sim.estimate import Estimate
 from contagium.sim.run import Laboratory, Progress
 
 
-def announce(console: Console, lab: Laboratory, directory: Path) -> None:
+def announce(console: Console, lab: Laboratory) -> None:
     """Say what is about to happen, and where it is kept."""
     scenario = lab.scenario
     groups = escape(
@@ -30,7 +32,7 @@ def announce(console: Console, lab: Laboratory, directory: Path) -> None:
     )
     for line in _estimates(lab):
         console.print(line, soft_wrap=True)
-    console.print(f"Results go to {escape(str(directory))}", soft_wrap=True)
+    console.print(f"Results go to {escape(str(lab.directory))}", soft_wrap=True)
 
 
 def _estimates(lab: Laboratory) -> list[str]:
@@ -74,6 +76,10 @@ class Live:
     def __exit__(self, *exc: object) -> None:
         self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """A line above the progress, such as that the server is down."""
+        self._console.print(escape(visible(line)), style="yellow", highlight=False, soft_wrap=True)
+
     def update(self, progress: Progress) -> None:
         note = f"infectious {progress.infectious}"
         if progress.calls:
@@ -81,6 +87,17 @@ class Live:
         self._bar.update(self._task, completed=progress.step, note=note)
         if not self._console.is_terminal and (progress.step % self._every == 0 or progress.step == progress.steps):
             self._console.print(f"step {progress.step}/{progress.steps}: {note}, {progress.seconds:.0f} s")
+
+
+def show_estimate(console: Console, models: list[Estimate]) -> None:
+    """What a run would take at most, model by model."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "calls", "tokens read", "tokens written", "cost"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for of in models:
+        cost = "no price given" if of.cost is None else f"{of.cost:.4g}"
+        table.add_row(escape(of.model), str(of.calls), f"about {of.prompt_tokens}", f"at most {of.completion_tokens}", cost)
+    console.print(table if models else "No language model is asked: the run costs nothing.")
 
 
 def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> None:
@@ -93,6 +110,12 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
     table.add_row(
         "missing turns", f"{summary['missing_turns']} of {turns}", style="bold red" if summary["missing_turns"] else None
     )
+    for key, words in (("refused_turns", "refused turns"), ("failed_calls", "failed calls")):
+        if summary[key]:
+            table.add_row(words, str(summary[key]), style="bold red")
+    if summary["faults"]:
+        named = ", ".join(f"{count} × {escape(name)}" for name, count in summary["faults"].items())
+        table.add_row("failed tries", f"{named} in {summary['attempts']}")
     table.add_row("failed readings", f"{summary['failed_readings']} of {summary['readings']}")
     seconds = summary["wall_seconds"]
     table.add_row("wall time", "unknown" if seconds is None else f"{seconds:.1f} s")

@@ -1,8 +1,14 @@
 """Rules for every test: no network beyond this machine, no window system, downloads only where they already are."""
 
+import asyncio
+import importlib.util
 import ipaddress
 import os
+import selectors
 import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -53,3 +59,44 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in marker.args or ("SMOLLM2", "MINILM"):
         if not weights.cached(getattr(weights, name)):
             pytest.skip(f"the weights {name} are not in the cache")
+
+
+@pytest.fixture(scope="session")
+def faulty() -> ModuleType:
+    """The module `faulty.py` beside this file: a server that fails on purpose."""
+    spec = importlib.util.spec_from_file_location("faulty", Path(__file__).with_name("faulty.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Instant(selectors.SelectSelector):
+    """Waits for nothing: time jumps to what happens next."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0.0
+        return super().select(0.0 if timeout is not None else None)
+
+
+class _TimelessLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._instant = _Instant()
+        super().__init__(self._instant)
+
+    def time(self) -> float:
+        return self._instant.now
+
+
+@pytest.fixture
+def in_no_time() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine on a loop whose time starts at 0 and passes only in sleeps and timers, which take no time."""
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=_TimelessLoop) as runner:
+            return runner.run(main)
+
+    return run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
@@ -30,7 +30,8 @@ class Sampling:
     """How the next token is drawn.
 
     temperature: 0 or more, 0 is greedy. top_p: share of probability mass kept, in (0, 1]. max_tokens: tokens, at least 1.
-    repeat_penalty: 1 or more, 1 is off; sent only to backends that know it. stop: texts that end the reply.
+    repeat_penalty: 1 or more, 1 is off; sent only to backends that know it. stop: texts that end the reply. logprobs: for each
+    token of the reply, its log-probability and that of so many likeliest others; 0 asks for none.
     """
 
     temperature: float = 0.8
@@ -38,6 +39,7 @@ class Sampling:
     max_tokens: int = 40
     repeat_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    logprobs: int = 0
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -48,6 +50,8 @@ class Sampling:
             raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
         if not self.repeat_penalty >= 1:
             raise ValueError(f"repeat_penalty must be at least 1, got {self.repeat_penalty}")
+        if not 0 <= self.logprobs <= 20:
+            raise ValueError(f"logprobs must be between 0 and 20, got {self.logprobs}")
 
 
 @dataclass(frozen=True)
@@ -69,34 +73,64 @@ class Request:
     agent: int = -1
     step: int = -1
 
+    def canonical(self, model: str) -> bytes:
+        """This request to `model` as sorted JSON in ASCII: equal bytes for equal calls. Agent and step are not part of it."""
+        sampling = self.sampling
+        fields = {
+            "messages": [{"content": turn.content, "role": turn.role} for turn in self.messages],
+            "model": model,
+            "purpose": self.purpose,
+            "replicate": self.replicate,
+            "sampling": {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__},
+            "schema": self.schema,
+            "seed": self.seed,
+        }
+        return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
     def key(self, model: str) -> str:
-        """Canonical name of this request to `model`: SHA-256 of its sorted JSON, in hex."""
-        fields = asdict(self) | {"model": model}
-        del fields["agent"], fields["step"]
-        return hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+        """Canonical name of this request to `model`: SHA-256 of `canonical`, in hex."""
+        return hashlib.sha256(self.canonical(model)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of a reply: its text, its log-probability, and (text, log-probability) of the likeliest at its place."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back. latency: seconds; tokens: counts as the server states them; attempts: tries it took, at least 1."""
+    """What came back.
+
+    stop: why the reply ended. model: as the server names itself. prompt_tokens, completion_tokens: as the server counts them,
+    None where it does not say. latency: seconds of the attempt that succeeded. attempts: tries it took, at least 1; faults:
+    what the failed ones among them failed of, in order. fingerprint: of the server's configuration. endpoint: who answered,
+    where there are several. logprobs: the reply token by token, None where not asked for or not given.
+    """
 
     text: str
     stop: Stop
     model: str
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     latency: float
     attempts: int = 1
+    faults: tuple[str, ...] = ()
     fingerprint: str | None = None
+    endpoint: str = ""
+    logprobs: tuple[Token, ...] | None = None
 
 
 class BackendError(Exception):
     """A call that gave no completion.
 
-    reason: a short name that is counted ("timeout", "rate_limit", "server_error", "connection", "malformed",
-    "context_overflow", "rejected"). retryable: whether another try may succeed (only 408, 409, 429, 5xx, timeouts and broken
-    connections are). fatal: whether every later call must fail too (no such model, key refused, nobody listening), so that
-    the run should stop now. retry_after: seconds the server asks to wait before another try, None where it does not say.
+    reason: a short name under which it is counted; docs/failures.md lists them. retryable: whether another try may succeed.
+    fatal: whether every later call must fail too (no such model, key refused, budget reached), so that the run should stop now.
+    retry_after: seconds the server asks to wait before another try, None where it does not say. attempts: tries it took;
+    faults: the reason of each try that failed, in order; latency: seconds from the first try to the last.
     """
 
     def __init__(
@@ -107,12 +141,18 @@ class BackendError(Exception):
         retryable: bool = False,
         fatal: bool = False,
         retry_after: float | None = None,
+        attempts: int = 1,
+        faults: tuple[str, ...] = (),
+        latency: float | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.retryable = retryable
         self.fatal = fatal
         self.retry_after = retry_after
+        self.attempts = attempts
+        self.faults = faults or (reason,)
+        self.latency = latency
 
 
 @runtime_checkable
@@ -121,8 +161,9 @@ class Backend(Protocol):
 
     `model` names it in logs. `prompt_form` says which form of prompt it follows best: "turns" (what was read stands as earlier
     turns of the chat; small models continue these better than they follow instructions) or "transcript" (what was read stands
-    quoted in one user message). `concurrency` is the number of calls worth having in flight at once. `seconds_per_call` is the
-    time a usual call adds to a run, measured on entering, None where that would cost money or is not known.
+    quoted in one user message). `concurrency` is the largest number of calls worth having in flight at once. `timeout` is the
+    seconds after which a call is given up, None: never. `seconds_per_call` is the time a usual call adds to a run, measured on
+    entering, None where that would cost money or is not known.
 
     Entering checks that the model can be reached and loads what it needs; it raises `BackendError(fatal=True)` with one line that
     names what is wrong. `complete` raises `BackendError` and nothing else; it never returns an empty text for a failed call.
@@ -136,6 +177,9 @@ class Backend(Protocol):
 
     @property
     def concurrency(self) -> int: ...
+
+    @property
+    def timeout(self) -> float | None: ...
 
     @property
     def seconds_per_call(self) -> float | None: ...

@@ -16,7 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import ValidationError
+
 from contagium.agents.backends.backend import BackendError, Completion, PromptForm, Request, Sampling, Stop, Turn
+from contagium.agents.backends.chat import Logprobs
 from contagium.agents.weights import SMOLLM2, WeightsError, fetch
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class Llama:
         self.concurrency = 1 if deterministic else slots
         self.context = context
         self.deterministic = deterministic
+        self.timeout: float | None = None
         self.seconds_per_call: float | None = None
         self.prompt_form: PromptForm = prompt_form
         self._server: xllamacpp.Server | None = None
@@ -149,6 +153,8 @@ class Llama:
             "seed": request.seed % 2**32,
             "stop": list(sampling.stop),
         }
+        if sampling.logprobs:
+            body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
         if request.schema is not None:
             schema = {"name": "reply", "schema": dict(request.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -163,11 +169,13 @@ class Llama:
             choice, usage = reply["choices"][0], reply["usage"]
             text, stop = choice["message"]["content"], STOPS[choice["finish_reason"]]
             counts = usage["prompt_tokens"], usage["completion_tokens"]
-        except (KeyError, IndexError, TypeError) as error:
+            stated = choice.get("logprobs")
+            tokens = Logprobs.model_validate(stated).tokens() if stated else None
+        except (KeyError, IndexError, TypeError, ValidationError) as error:
             raise BackendError(f"{self.model} gave a reply of unknown shape: {error!r}", reason="malformed") from error
         if request.messages[-1].role == "assistant":
             text = text.removeprefix(request.messages[-1].content)
-        return Completion(text, stop, self.model, *counts, latency, fingerprint=self._fingerprint)
+        return Completion(text, stop, self.model, *counts, latency, fingerprint=self._fingerprint, logprobs=tokens)
 
 
 def _usual(opening: str) -> Request:

@@ -84,6 +84,7 @@ class Parrot:
         self.model = "parrot"
         self.prompt_form: PromptForm = prompt_form
         self.concurrency = concurrency
+        self.timeout: float | None = None
         self.seconds_per_call = 0.0
         self._marker = re.compile(r"\b(" + "|".join(re.escape(marker) for marker in markers) + ")", re.IGNORECASE)
 

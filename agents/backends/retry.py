@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 from contagium.agents.backends.backend import Backend, BackendError, Completion, Request
@@ -15,9 +16,11 @@ class Retrying(Wrapper):
     attempts: tries in all, at least 1. base_delay: seconds before the second try; doubled each time, times a factor
     in [0.5, 1.5) that spreads callers and depends on the request alone. max_delay: longest wait in seconds; where the
     server asks for a longer one the call fails at once.
+
+    What comes of a call, completion or error, says how many tries it took and what the failed ones failed of.
     """
 
-    def __init__(self, backend: Backend, attempts: int = 4, base_delay: float = 0.5, max_delay: float = 60.0) -> None:
+    def __init__(self, backend: Backend, attempts: int = 5, base_delay: float = 0.5, max_delay: float = 60.0) -> None:
         if attempts < 1:
             raise ValueError(f"attempts must be at least 1, got {attempts}")
         if not 0 <= base_delay <= max_delay:
@@ -28,16 +31,24 @@ class Retrying(Wrapper):
         self.max_delay = max_delay
 
     async def complete(self, request: Request) -> Completion:
-        attempt = 1
-        while True:
+        began = time.perf_counter()
+        faults: tuple[str, ...] = ()  # may be more than one a try: the breaker's probes do not use up tries
+        tries = 0
+        for attempt in range(1, self.attempts + 1):
             try:
-                return replace(await self.backend.complete(request), attempts=attempt)
+                completion = await self.backend.complete(request)
             except BackendError as error:
+                faults, tries = faults + error.faults, tries + error.attempts
+                error.faults, error.attempts, error.latency = faults, tries, time.perf_counter() - began
                 delay = self.delay(request, attempt, error)
                 if attempt == self.attempts or not error.retryable or delay > self.max_delay:
                     raise
-            attempt += 1
+            else:
+                if not tries:
+                    return completion
+                return replace(completion, attempts=tries + completion.attempts, faults=faults + completion.faults)
             await asyncio.sleep(delay)
+        raise AssertionError("the last try returns or raises")
 
     def delay(self, request: Request, attempt: int, error: BackendError) -> float:
         """Seconds to wait after try number `attempt` failed with `error`."""

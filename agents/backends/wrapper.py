@@ -27,6 +27,10 @@ class Wrapper(ABC):
         return self.backend.concurrency
 
     @property
+    def timeout(self) -> float | None:
+        return self.backend.timeout
+
+    @property
     def seconds_per_call(self) -> float | None:
         return self.backend.seconds_per_call
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from contagium.agents.mechanistic.affect import Affect, mean_heard
 from contagium.agents.mechanistic.contagion import Contacts, ContagionModel, Moves, advance, sir
-from contagium.agents.policy import Setting
+from contagium.agents.policy import Answer, Question, Setting
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation, Transitions
 
@@ -34,6 +34,7 @@ class Mechanistic:
         self._sheds = int(infectious[0]) if len(infectious) else -1
         self._affect_law = affect or Affect()
         self.speaks = utters
+        self.independent = False
 
     def begin(self, setting: Setting) -> None:
         for persona in (setting.background, *setting.personas) if self.speaks else ():
@@ -65,6 +66,10 @@ class Mechanistic:
         if self.speaks:
             self._utter(act, shows, observation, rng)
         return act
+
+    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
+        """No answers: they are numbers and have no words of their own."""
+        return {}
 
     def _catch(
         self, rows: NDArray[np.int64], elapsed: NDArray[np.float64], observation: Observation, rng: Streams

@@ -21,6 +21,7 @@ from contagium.sim.analysis.epidemic import (
     peak_prevalence,
     states,
 )
+from contagium.sim.analysis.failures import Failures, failures
 from contagium.sim.analysis.layout import (
     Event,
     NetworkLayout,
@@ -70,6 +71,7 @@ class Findings:
     thresholds: dict[str, float]
     affect_limits: tuple[float, float]
     events: list[Event]
+    failures: Failures
 
 
 def find(run: Run, strain: str | None = None) -> Findings:
@@ -104,6 +106,7 @@ def find(run: Run, strain: str | None = None) -> Findings:
         thresholds=_thresholds(run, strain, counted.get(strain, [])),
         affect_limits=affect_range(affect),
         events=event_layout(_begins(run), last + 1),
+        failures=failures(run),
     )
 
 

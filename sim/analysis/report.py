@@ -105,6 +105,7 @@ def _numbers(found: Findings, summary: dict[str, Any]) -> str:
             "Calls of a language model",
             f"{summary['calls']} ({summary['prompt_tokens']} tokens read, {summary['completion_tokens']} written)",
         ),
+        *([] if summary["cost"] is None else [("Cost at the stated prices", f"{summary['cost']:.4g}")]),
         ("Wall time", "not known" if summary["wall_seconds"] is None else f"{summary['wall_seconds']:.1f} s"),
     ]
     note = (
@@ -159,23 +160,36 @@ def _messages(run: Run, found: Findings) -> str:
 
 
 def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
-    failed, readings = summary["failed_readings"], summary["readings"]
+    failed, readings, of = summary["failed_readings"], summary["readings"], found.failures
     rate = f" ({failed / readings:.1%})" if readings else ""
     rows: list[tuple[str, object]] = [
-        ("Missing turns", summary["missing_turns"]),
-        ("Failed calls", f"{summary['failed_calls']} of {summary['calls']}"),
+        ("Turns asked of a model", of.asked),
+        ("Missing turns", _reasons(of.missing)),
+        ("Refused turns: answered, but not in character", _reasons(of.refused)),
+        ("Failed calls", f"{_reasons(of.failed)} of {of.calls}"),
+        ("Tries that failed, whether or not a later one succeeded", f"{_reasons(of.faults)} in {of.attempts} tries"),
+        ("Replies cut at their greatest length", of.truncated),
+        ("Refusals and filtered replies", of.refusals),
+        ("Self-reports and interview answers that could not be read", of.unread),
         ("Failed readings, agents logged in detail", f"{failed} of {readings}{rate}"),
         ("Failed readings, all agents", summary["failed_readings_all_agents"]),
     ]
+    for model, names in of.models.items():
+        if names != [model]:
+            rows.append((f"{clip(model, 100)} answered as", ", ".join(clip(name, 100) for name in names)))
     rule = run.meta.get("detection", {}).get(found.strain)
     if rule:
         false = rule.get("false_positive_rate")
         known = "not measured" if false is None else f"{false:.1%} of messages in control runs"
         rows.append(("Case threshold", f"{rule['instrument']} ≥ {rule['enter']:g}, held down to {rule['stay']:g}"))
         rows.append(("False positives at that threshold", known))
-    reasons = run.table("turn")["reason"].dropna().value_counts().head(5)
-    listed = "".join(f"<li>{count} × {html_said(clip(str(reason), 300))}</li>" for reason, count in reasons.items())
-    return _table(rows) + (f"<p>Reasons of missing turns:</p><ul>{listed}</ul>" if listed else "")
+    return _table(rows)
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    """How many in all, and of what."""
+    listed = ", ".join(f"{count} × {clip(name, 100)}" for name, count in list(counts.items())[:12])
+    return f"{sum(counts.values())} ({listed})" if counts else "0"
 
 
 def _reproduce(run: Run, summary: dict[str, Any]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
 from contagium.sim.analysis.adoption import COPIED, NO_TEXT, OWN_WORDS
+from contagium.sim.analysis.failures import Failures
 from contagium.sim.analysis.findings import Findings, find
 from contagium.sim.analysis.reproduction import Estimate
 from contagium.sim.log import Run
@@ -44,10 +43,11 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
         "messages": int(steps["messages"].sum()),
         "exposures": int(steps["exposures"].sum()),
         "missing_turns": int(steps["missing"].sum()),
+        "refused_turns": sum(found.failures.refused.values()),
         "readings": len(readings),
         "failed_readings": int((readings["status"] != "ok").sum()),
         "failed_readings_all_agents": int(steps["failed_readings"].sum()),
-        **_calls(run.table("call")),
+        **_calls(found.failures),
         "wall_seconds": run.meta.get("wall_seconds"),
         "reasons": _reasons(run, found),
         "schema_version": SCHEMA_VERSION,
@@ -61,10 +61,20 @@ def _r0(r0: Estimate) -> dict[str, Any]:
     return {"estimate": r0.value, **{key: value for key, value in asdict(r0).items() if key not in ("value", "reason")}}
 
 
-def _calls(calls: pd.DataFrame) -> dict[str, int]:
+def _calls(found: Failures) -> dict[str, Any]:
     """Calls of a language model; tokens where the backend counted them."""
-    tokens = {key: int(calls[key].fillna(0).sum()) for key in ("prompt_tokens", "completion_tokens")}
-    return {"calls": len(calls), "failed_calls": int((calls["status"] != "ok").sum()), **tokens}
+    return {
+        "calls": found.calls,
+        "failed_calls": sum(found.failed.values()),
+        "attempts": found.attempts,
+        "faults": found.faults,
+        "truncated": found.truncated,
+        "refusals": found.refusals,
+        "unread_answers": found.unread,
+        "prompt_tokens": found.prompt_tokens,
+        "completion_tokens": found.completion_tokens,
+        "cost": found.cost,
+    }
 
 
 def _reasons(run: Run, found: Findings) -> dict[str, str]:
@@ -79,6 +89,8 @@ def _reasons(run: Run, found: Findings) -> dict[str, str]:
         reasons["final_size"] = "no population was recorded"
     if found.peak is None:
         reasons["peak_prevalence"] = reasons["peak_step"] = "no compartments were recorded"
+    if found.failures.cost is None:
+        reasons["cost"] = "no price is given for each model in budget.prices" if found.failures.calls else "no model was asked"
     if found.explained is None:
         reasons["explained"] = "no cases but the index cases"
     if run.meta.get("wall_seconds") is None:

@@ -97,7 +97,8 @@ def _pressure(run: Run) -> Lines:
 def _missing(run: Run, found: Findings) -> Lines:
     def line(row: Any) -> str:
         reason = f": {markdown_text(row.reason)}" if row.reason else ""
-        return f"- ✗ {_name(found, row.agent)} missed the turn{reason}"
+        did = "would not play its turn" if row.status == "refused" else "missed the turn"
+        return f"- ✗ {_name(found, row.agent)} {did}{reason}"
 
     return _limited(run.table("turn"), line, CHANGES, "missing turns")
 
@@ -123,8 +124,8 @@ def _said(run: Run, found: Findings, most: int) -> Lines:
     score = messages[found.strain] if found.strain in messages else float("nan")
 
     def line(row: Any) -> str:
-        feeling = feelings.get((row.step, row.sender))
-        felt = f" (feels {markdown_text(feeling)})" if feeling else ""
+        feeling = feelings.get((row.step, row.sender))  # no text where it could not be read
+        felt = f" (feels {markdown_text(feeling)})" if isinstance(feeling, str) else ""
         withheld = " (withheld)" if row.withheld else ""
         words = markdown_text(clip(row.text, CHARACTERS)) if isinstance(row.text, str) else _no_words(row.score)
         return f"- {marks(row.sender, row.step)}{_name(found, row.sender)}{felt}{withheld}: {words}"

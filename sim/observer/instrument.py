@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from contagium.agents.persona import Persona
 from contagium.envs.message import Axes, Messages
+from contagium.envs.world import Report
 
 Subject = Literal["message", "agent"]
 
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to read in one step: the messages sent, and self-reports by agent id."""
+    """What there is to read in one step: the messages sent, and by agent id the self-reports, failed and missing ones too."""
 
     step: int
     messages: Messages
-    reports: Mapping[int, str] = field(default_factory=dict)
+    reports: Mapping[int, Report] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

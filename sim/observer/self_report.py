@@ -17,11 +17,11 @@ Position = tuple[Unit, Unit, Unit]
 
 
 class SelfReport:
-    """A row for each agent that reported; columns valence, arousal, dominance in [-1, 1].
+    """A row for each agent that was asked; columns valence, arousal, dominance in [-1, 1].
 
     feelings: the closed list, label → position. Where labels stand in affect space is a convention of the circumplex (Russell
     1980) and of the pleasure-arousal-dominance model (Mehrabian 1996), so it is configuration and not part of the instrument.
-    Case and white space do not matter. An answer that is not on the list is a failed reading.
+    Case and white space do not matter. A report that failed or is missing, and one that is not on the list, is a failed reading.
     """
 
     def __init__(self, feelings: Mapping[str, Position], name: str = "self_report") -> None:
@@ -44,7 +44,8 @@ class SelfReport:
     def read(self, material: Material) -> Readings:
         agents = sorted(material.reports)
         unknown = (np.nan,) * len(AFFECT)
-        rows = [self._positions.get(_plain(material.reports[agent]), unknown) for agent in agents]
+        felt = [material.reports[agent].feeling for agent in agents]
+        rows = [unknown if label is None else self._positions.get(_plain(label), unknown) for label in felt]
         values = np.array(rows, dtype=np.float32).reshape(-1, len(AFFECT))
         ids = np.array(agents, dtype=np.int64)
         return Readings(self.name, "agent", ids, AFFECT, values, np.all(np.isfinite(values), axis=1))

@@ -9,11 +9,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from contagium.agents.backends.adaptive import Adaptive
 from contagium.agents.backends.backend import Backend, BackendError, Completion, Request, Sampling, Turn
+from contagium.agents.backends.breaker import Breaking
 from contagium.agents.backends.llama import Llama
 from contagium.agents.backends.openai import OpenAI
 from contagium.agents.backends.parrot import Parrot
+from contagium.agents.backends.pool import Pool
+from contagium.agents.backends.rate import Rated
 from contagium.agents.backends.retry import Retrying
+from contagium.agents.backends.timed import Timed
 
 Opening = Callable[[], AbstractAsyncContextManager[Backend]]
 
@@ -36,19 +41,33 @@ async def models(http: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def over_http(retried: bool = False) -> AsyncIterator[Backend]:
+async def over_http(*wrappers: Callable[[Backend], Backend], doors: int = 0) -> AsyncIterator[Backend]:
+    """The client of such a server in these wrappers, from the innermost on; doors: so many clients in a pool."""
     app = web.Application()
     app.add_routes([web.post("/v1/chat/completions", answer), web.get("/v1/models", models)])
     async with TestServer(app) as server:
-        client = OpenAI(str(server.make_url("/v1")), "parrot")
-        async with Retrying(client) if retried else client as backend:
+        url = str(server.make_url("/v1"))
+        backend: Backend = Pool([Adaptive(OpenAI(url, "parrot")) for _ in range(doors)]) if doors else OpenAI(url, "parrot")
+        for wrapper in wrappers:
+            backend = wrapper(backend)
+        async with backend:
             yield backend
+
+
+def paced(backend: Backend) -> Backend:
+    return Rated(backend, requests_per_minute=1e6, tokens_per_minute=1e9)
 
 
 BACKENDS = [
     pytest.param(Parrot, id="parrot"),
     pytest.param(over_http, id="openai"),
-    pytest.param(lambda: over_http(retried=True), id="retrying"),
+    pytest.param(lambda: over_http(Timed), id="timed"),
+    pytest.param(lambda: over_http(Adaptive), id="adaptive"),
+    pytest.param(lambda: over_http(doors=2), id="pool"),
+    pytest.param(lambda: over_http(paced), id="rated"),
+    pytest.param(lambda: over_http(Breaking), id="breaking"),
+    pytest.param(lambda: over_http(Retrying), id="retrying"),
+    pytest.param(lambda: over_http(paced, Breaking, Retrying, doors=3), id="all wrappers"),
     pytest.param(lambda: Llama(deterministic=True, context=512), id="llama", marks=pytest.mark.weights("SMOLLM2")),
 ]
 SCHEMA = {
@@ -80,6 +99,7 @@ def test_it_is_a_backend(opening: Opening) -> None:
             assert backend.model
             assert backend.prompt_form in ("turns", "transcript")
             assert backend.concurrency >= 1
+            assert backend.timeout is None or backend.timeout > 0
 
     asyncio.run(run())
 
@@ -93,7 +113,7 @@ def test_a_completion_is_complete(opening: Opening) -> None:
     assert reply.prompt_tokens > 0
     assert reply.completion_tokens > 0
     assert reply.latency >= 0
-    assert reply.attempts == 1
+    assert (reply.attempts, reply.faults) == (1, ())
 
 
 @pytest.mark.parametrize("opening", BACKENDS)
@@ -126,6 +146,7 @@ def test_a_failed_call_raises_and_the_next_succeeds(opening: Opening) -> None:
                 await backend.complete(Request(()))
             assert raised.value.reason == "rejected"
             assert not raised.value.retryable
+            assert (raised.value.attempts, raised.value.faults) == (1, ("rejected",))
             assert (await backend.complete(request())).text
 
     asyncio.run(run())

@@ -180,7 +180,7 @@ def test_a_wrong_action_is_named(world: Make, text: bool) -> None:
 
 def acts(world: World, streams: Streams) -> Act:
     """Three of four agents whose turn it is say something; every second message has words and no known expression."""
-    agents = world.active()
+    agents = world.active(world.step)
     expression = streams.generator("test", world.step).random((len(agents), 4)).astype(np.float32)
     expression[agents % 2 == 1] = np.nan
     says = streams.uniform("test says", world.step, agents) < 0.75
@@ -201,10 +201,8 @@ def steps(make: Make, size: int, count: int = 12, seed: int = 4) -> Iterator[tup
 
 def test_exposures_are_sorted_and_refer_to_messages(world: Make, size: int) -> None:
     heard_any = False
-    said = 0
     for now, sent, exposures in steps(world, size):
-        assert np.array_equal(sent.id, said + np.arange(len(sent))), "messages are numbered through"
-        said += len(sent)
+        assert np.array_equal(sent.id, sent.step * size + sent.sender), "an id tells step and sender, whoever else spoke"
         heard_any |= len(exposures) > 0
         assert np.all(np.isin(exposures.message, now.board.id))
         assert np.all(np.diff(now.board.id) > 0)
@@ -247,12 +245,48 @@ def test_a_subset_sees_the_same(world: Make, size: int) -> None:
             assert np.array_equal(part.weight[part.indptr[k] : part.indptr[k + 1]], everyone.weight[whole])
 
 
+def test_what_a_reader_hears_depends_on_its_sources_alone(world: Make, size: int) -> None:
+    """Readers asked one by one, with a board of their sources' messages only, hear what they hear in the crowd."""
+    heard_any = False
+    for now, _, exposures in steps(world, size):
+        step, board = now.step - 1, now.board
+        for reader in range(0, size, max(1, size // 16)):
+            sources = now.sources(step, reader)
+            assert np.all(np.diff(sources) > 0)
+            narrow = board.take(np.isin(board.sender, sources) & (board.step > step - now.memory))
+            crowd = exposures.take(exposures.agent == reader)
+            heard_any |= len(crowd) > 0
+            for part in (narrow, board):
+                alone = now.hear(step, part, np.array([reader]))
+                for name in ("agent", "message", "source", "weight"):
+                    assert np.array_equal(getattr(alone, name), getattr(crowd, name)), name
+    assert heard_any
+
+
+def test_hearing_looks_neither_ahead_nor_to_where_the_world_stands(world: Make, few: int) -> None:
+    """Asked again after the world has gone on, about some readers or all, an earlier step is heard as it was."""
+    streams, whole, told = Streams(4), Messages.empty(len(AXES)), []
+    for _, sent, exposures in steps(world, few):
+        whole = whole.concat(sent)
+        told.append(exposures)
+    late = world(erdos_renyi(few, streams, min(4.0, few - 1)))
+    late.reset(streams)
+    for step in reversed(range(12)):
+        for readers in (np.arange(few), np.arange(0, few, 2)):
+            again = late.hear(step, whole.take(whole.step <= step), readers)
+            then = told[step].take(np.isin(told[step].agent, readers))
+            assert again.step == step
+            assert np.array_equal(again.agent, then.agent)
+            assert np.array_equal(again.message, then.message)
+            assert np.array_equal(again.weight, then.weight)
+
+
 def test_every_delivered_message_is_read_exactly_once(world: Make, size: int) -> None:
     """What is delivered to an agent, however long it waits, is in its observation at its next turn and at no other."""
     due: Counter[tuple[int, int]] = Counter()
     for now, _, exposures in steps(world, size, count=14):
         due.update(zip(exposures.agent.tolist(), exposures.message.tolist(), strict=True))
-        turn = now.active()
+        turn = now.active(now.step)
         inbox = now.observe(turn).inbox
         read = Counter(
             (agent, i)
@@ -303,7 +337,7 @@ def test_out_of_turn_is_refused(world: Make) -> None:
     everyone = np.arange(17)
     with pytest.raises(ValueError, match="must ascend"):
         now.send(Act.idle(everyone[::-1], 4))
-    idle = np.setdiff1d(everyone, now.active())
+    idle = np.setdiff1d(everyone, now.active(now.step))
     if len(idle):
         with pytest.raises(ValueError, match="not the turn"):
             now.send(Act.idle(idle[:1], 4))

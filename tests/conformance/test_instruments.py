@@ -11,6 +11,7 @@ import pytest
 
 from contagium.agents.persona import Persona
 from contagium.envs.message import Axes, Messages
+from contagium.envs.world import Report
 from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.expression import Expression
 from contagium.sim.observer.instrument import Instrument, Material, Readings
@@ -104,7 +105,7 @@ TEXTS = {
 }
 
 
-def material(texts: dict[int, str], expression: np.ndarray | None = None, reports: dict[int, str] | None = None) -> Material:
+def material(texts: dict[int, str], expression: np.ndarray | None = None, reports: dict[int, Report] | None = None) -> Material:
     n = max(texts, default=-1) + 1 if expression is None else len(expression)
     ids = np.arange(1000, 1000 + n)
     zero = np.zeros(n, dtype=np.int64)
@@ -119,7 +120,13 @@ def everything() -> Material:
     texts = {i + i // 4: text for i, text in enumerate(TEXTS.values())}
     expression = np.full((max(texts) + 1, len(AXES)), np.nan)
     expression[4::5] = 0.25
-    return material(texts, expression, {7: "calm", 3: "ANGRY ", 5: "<b>calm</b>", 900: ""})
+    said = {
+        7: Report("calm"),
+        3: Report("ANGRY "),
+        5: Report(None, "failed", "<b>calm</b>"),
+        900: Report(None, "missing", "timeout"),
+    }
+    return material(texts, expression, said)
 
 
 def check(readings: Readings, read: Material) -> None:

@@ -12,8 +12,9 @@ from contagium.agents.backends.backend import Backend, BackendError, Completion,
 from contagium.agents.backends.parrot import Parrot
 from contagium.agents.mechanistic.contagion import sis
 from contagium.agents.mechanistic.policy import Mechanistic
+from contagium.agents.memory import NoMemory, Summary
 from contagium.agents.persona import Persona
-from contagium.agents.policy import Policy, Population, Setting, name_of
+from contagium.agents.policy import Policy, Population, Question, Setting, name_of
 from contagium.agents.scripted import Scripted
 from contagium.agents.speaking import Speaking
 from contagium.envs.dyads import Dyads
@@ -49,6 +50,8 @@ POLICIES = [
     pytest.param(lambda: (Speaking(), Parrot(0.5, 0.2)), id="speaking"),
     pytest.param(lambda: (Speaking(index_voice="model", prompt="transcript"), Parrot(0.5)), id="speaking-model"),
     pytest.param(lambda: (Speaking(), Flaky(0.5)), id="speaking-flaky"),
+    pytest.param(lambda: (Speaking(memory=Summary(read=2, every=40, length=40)), Flaky(0.5)), id="speaking-summary"),
+    pytest.param(lambda: (Speaking(memory=NoMemory()), Parrot(0.5)), id="speaking-no-memory"),
 ]
 WORLDS = [pytest.param(partial(Forum, reads=4), id="forum"), pytest.param(partial(Dyads, redraw=3), id="dyads")]
 every = pytest.mark.parametrize("make", POLICIES)
@@ -80,7 +83,7 @@ def play(
     schedule = PressureSchedule(EVENTS, SIZE, np.array([2, 9]), streams)
     done = []
     for step in range(STEPS):
-        pressure, active = schedule.due(step), place.active()
+        pressure, active = schedule.due(step), place.active(place.step)
         turns = [(policy, np.intersect1d(active, mine)) for policy, mine in (reversed(policies) if reverse else policies)]
         acts = [asyncio.run(p.act(place.observe(mine, pressure), streams)) for p, mine in turns if len(mine)]
         act = Act.merge(acts, len(AXES))
@@ -118,7 +121,7 @@ def test_acts_for_exactly_the_observed_agents(make: Making, world: Callable[...,
     place = world(small_world(SIZE, Streams(1), 4, 0.2), AXES)
     place.reset(streams)
     for _ in range(STEPS):
-        observation = place.observe(place.active())
+        observation = place.observe(place.active(place.step))
         act = asyncio.run(policy.act(observation, streams))
         assert np.array_equal(act.agents, observation.agents)
         assert act.says.shape == act.choice.shape == act.agents.shape
@@ -156,6 +159,48 @@ def test_an_act_does_not_depend_on_which_others_act(make: Making) -> None:
         assert getattr(part, name) == {a: v for a, v in getattr(whole, name).items() if a in some}
 
 
+def one_after_another(policy: Policy, place: World, streams: Streams) -> Act:
+    """The act of all whose turn it is, each observed and asked alone."""
+    alone = [asyncio.run(policy.act(place.observe(np.array([agent])), streams)) for agent in reversed(place.active(place.step))]
+    return Act.merge(alone, len(AXES))
+
+
+@every
+@pytest.mark.parametrize("world", WORLDS)
+def test_agents_that_act_one_by_one_act_as_they_do_together(make: Making, world: Callable[..., World]) -> None:
+    streams, runs = Streams(3), []
+    for alone in (False, True):
+        policy, acts = begun(make, range(SIZE)), []
+        place = world(small_world(SIZE, Streams(1), 4, 0.2), AXES)
+        place.reset(streams)
+        for _ in range(STEPS):
+            if alone:
+                acts.append(one_after_another(policy, place, streams))
+            else:
+                acts.append(Act.merge([asyncio.run(policy.act(place.observe(place.active(place.step)), streams))], len(AXES)))
+            place.deliver(place.send(acts[-1]), acts[-1])
+        runs.append(trace(acts))
+    assert runs[0] == runs[1]
+
+
+@every
+def test_questions_leave_no_trace(make: Making) -> None:
+    streams, everyone, runs = Streams(3), np.arange(SIZE), []
+    for asking in (False, True):
+        policy, acts = begun(make, range(SIZE)), []
+        place = Forum(small_world(SIZE, Streams(1), 4, 0.2), AXES)
+        place.reset(streams)
+        for step in range(STEPS):
+            if asking:
+                answers = asyncio.run(policy.ask(everyone[::2], Question("How are you?", ("well", "ill")), step, streams))
+                assert set(answers) <= set(everyone[::2].tolist())
+                assert all((one.text is not None) == (one.status == "ok") for one in answers.values())
+            acts.append(asyncio.run(policy.act(place.observe(place.active(place.step)), streams)))
+            place.deliver(place.send(acts[-1]), acts[-1])
+        runs.append(trace(acts))
+    assert runs[0] == runs[1]
+
+
 @every
 def test_repeats_are_equal_and_seeds_differ(make: Making) -> None:
     world = partial(Forum, reads=4)
@@ -173,7 +218,7 @@ def test_beginning_anew_forgets_everything(make: Making) -> None:
         place.reset(streams)
         acts = []
         for _ in range(3):
-            acts.append(asyncio.run(policy.act(place.observe(place.active()), streams)))
+            acts.append(asyncio.run(policy.act(place.observe(place.active(place.step)), streams)))
             place.deliver(place.send(acts[-1]), acts[-1])
         runs.append(trace(acts))
     assert runs[0] == runs[1]

@@ -105,7 +105,7 @@ def tell_step(log: Run, step: int) -> list[str]:
 
 
 def test_the_story_is_the_same(tmp_path: Path) -> None:
-    asyncio.run(run(prepare(make_scenario(SCENARIO)), tmp_path, "golden", lambda progress: None, lambda: None))
+    asyncio.run(run(prepare(make_scenario(SCENARIO), tmp_path), "golden", lambda progress: None, lambda: None))
     log = open_run(tmp_path)
     told = "\n".join(line for step in range(-1, SCENARIO["steps"]) for line in tell_step(log, step)) + "\n"
     log.close()

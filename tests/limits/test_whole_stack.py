@@ -56,8 +56,8 @@ def scenario(path: Path, seed: int, size: int, steps: int, detailed: int) -> dic
 
 
 def record(directory: Path, seed: int, size: int, steps: int, detailed: int) -> Run:
-    laboratory = prepare(make_scenario(scenario(directory / f"{seed}.csv", seed, size, steps, detailed)))
-    asyncio.run(run(laboratory, directory / str(seed), "test", lambda progress: None, lambda: None))
+    laboratory = prepare(make_scenario(scenario(directory / f"{seed}.csv", seed, size, steps, detailed)), directory / str(seed))
+    asyncio.run(run(laboratory, "test", lambda progress: None, lambda: None))
     return open_run(directory / str(seed))
 
 

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What a reader would have: a model server, weights, hours. The test has none of these.
+EARLIER = "outputs/2026-11-21/10-00-00"  # a run that the reader has made before
 NEEDS = {"--config-dir": "a folder of the reader's own", "backend.model=/": "a model file of the reader's own"}
 
 
@@ -32,7 +33,7 @@ def made_small(command: str, server: str) -> list[str]:
     """The command's arguments, with few agents and steps, a parrot for a model and a list of words for an encoder."""
     words = shlex.split(command, comments=True)
     arguments = words[3:] if words[0] == "python" else words[1:]
-    if "--help" in arguments or "--cfg" in arguments:
+    if {"--help", "--cfg"} & set(arguments) or "".join(arguments).startswith(("resume=", "verify=")):
         return arguments
     dropped = ("population.size=", "steps=", "backend.deterministic=", "hydra.sweep.dir=", "backend.base_url=")
     kept = [re.sub(r"range\(.*\)", "range(2)", argument) for argument in arguments if not argument.startswith(dropped)]
@@ -56,16 +57,22 @@ def test_command_runs(
         if sign in command:
             pytest.skip(f"needs {needed}")
     (tmp_path / "edges.csv").write_text("source,target\n0,1\n1,2\n2,3\n3,4\n4,5\n")
+    before = 0
+    if EARLIER in command:
+        before = 1
+        assert application(*made_small(f"contagium hydra.run.dir={EARLIER}", model_server)) == 0
     assert application(*made_small(command, model_server)) == 0
     if "--help" in command:
         assert "network: complete, file, random, ring, scale_free, small_world" in capsys.readouterr().out
     elif "--cfg" not in command:
         runs = list(tmp_path.glob("**/report.html"))
-        assert len(runs) == expected_runs(command)
+        assert len(runs) == before + expected_runs(command)
 
 
 def expected_runs(command: str) -> int:
     """How many combinations a sweep has, once its ranges are made small."""
+    if re.search(r"\b(resume|verify|budget.estimate)=", command):
+        return 0
     if "-m" not in shlex.split(command, comments=True):
         return 1
     total = 1

@@ -22,6 +22,12 @@ def test_choice_runs(group: str, choice: str, application: Callable[..., int], t
         chosen["agents"] = "scripted" if choice == "llama" else "speaking"
     if (group, choice) == ("backend", "openai"):
         extra = [f"backend.base_url={model_server}", "backend.model=my-model"]
+    if (group, choice) == ("backend", "replay"):
+        recorded = ("agents=speaking", "backend=parrot", "observer=lexicon", "steps=2", "population.size=8", "seeding.count=2")
+        assert application(*recorded, "hydra.run.dir=recorded") == 0
+        extra = ["backend.journal=recorded"]
+    if group == "memory":
+        chosen["agents"], extra = "speaking", ["steps=4"]
     if (group, choice) == ("network", "file"):
         (tmp_path / "edges.csv").write_text("source,target\n0,1\n1,2\n2,3\n3,4\n4,5\n")
         extra = ["network.path=edges.csv"]

@@ -70,10 +70,10 @@ def talk(made_log: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
         said={0: (line, 0.9), 2: ("I wake up in every mirror you hold.", 0.6)},
         moved={2: ("I", [(0, 0.5), (1, 0.3)])},
         pressure=[(2, "rejection", 12, 12, 0.6, "all")],
-        report=[(2, 2, "calm")],
+        report=[(2, 2, "calm", "ok", None)],
         call=[
-            (2, 2, "message", "tiny", "ok", None, 30, 9, 1, 0.1, "k"),
-            (2, 4, "message", "tiny", "failed", "x", None, None, 1, None, "k"),
+            (2, 2, "speak", "tiny", "ok", "length", 30, 9, 3, "rate_limit,timeout", 0.1, "tiny-2026", "f", None, "k"),
+            (2, 4, "speak", "tiny", "failed", "timeout", None, None, 2, "timeout,timeout", 9.0, None, None, None, "k"),
         ],
         affect=[(2, "valence", "lexicon", 2, 0.4, 0.1)],
         intervention=[(2, "quarantine", "withheld", 0, 3)],
@@ -109,6 +109,13 @@ def test_everything_is_written_and_the_numbers_are_those_of_the_log(talk: Path) 
         "adoption": {"own_words": 1, "copied": 1, "no_text": 0},
         "calls": 2,
         "failed_calls": 1,
+        "attempts": 5,
+        "faults": {"timeout": 3, "rate_limit": 1},
+        "truncated": 1,
+        "refusals": 0,
+        "refused_turns": 0,
+        "unread_answers": 0,
+        "cost": None,
         "prompt_tokens": 30,
         "completion_tokens": 9,
         "missing_turns": 1,
@@ -118,7 +125,7 @@ def test_everything_is_written_and_the_numbers_are_those_of_the_log(talk: Path) 
         "messages": 17,
         "exposures": 2,
         "wall_seconds": 1.5,
-        "reasons": {},
+        "reasons": {"cost": "no price is given for each model in budget.prices"},
     }
     assert {key: summary[key] for key in expected} == expected
 
@@ -182,7 +189,7 @@ def hostile(make: Make) -> Path:
         0,
         said={i: (text, 0.9) for i, text in enumerate(HOSTILE)},
         moved={i: ("I", [(0, 1.0)]) for i in range(1, len(HOSTILE))},
-        report=[(0, i, text) for i, text in enumerate(HOSTILE)],
+        report=[(0, i, text, "ok", None) for i, text in enumerate(HOSTILE)],
         pressure=[(0, HOSTILE[0], 1, 1, 1.0, "all")],
     )
     made.step(1, missing=dict(enumerate(HOSTILE)))

@@ -62,7 +62,7 @@ def test_each_post_is_equally_likely_to_be_read() -> None:
 
 
 def test_each_post_of_the_board_is_equally_likely_to_be_read() -> None:
-    """Each of 10 posts is drawn with probability 1/10, and an own one is passed over."""
+    """Each of the 9 posts of others is drawn with probability 1/9, and never an own one: within 4.5 standard errors."""
     world = forum(Network.from_edges(10, [], []), reads=1, board_reads=1)
     counts = np.zeros((10, 10))
     for _ in range(1_000):
@@ -70,7 +70,18 @@ def test_each_post_of_the_board_is_equally_likely_to_be_read() -> None:
         np.add.at(counts, (heard.agent, heard.source), 1)
     assert np.all(np.diag(counts) == 0)
     others = counts[~np.eye(10, dtype=bool)] / 1_000
-    assert np.abs(others - 0.1).max() < 4.5 * np.sqrt(0.09 / 1_000)
+    assert np.abs(others - 1 / 9).max() < 4.5 * np.sqrt(8 / 81 / 1_000)
+
+
+def test_each_age_in_the_window_is_equally_likely_on_the_board() -> None:
+    world = forum(Network.from_edges(10, [], []), reads=1, board_reads=1, window=3)
+    ages = np.zeros(3)
+    for step in range(300):
+        heard = say(world)
+        assert len(heard) == 10, "everybody posted, so every draw finds a post"
+        if step >= 2:
+            ages += np.bincount(step - heard.message // 10, minlength=3)
+    assert np.abs(ages / ages.sum() - 1 / 3).max() < 4 * np.sqrt(2 / 9 / ages.sum())
 
 
 def test_a_post_that_comes_both_ways_is_read_once_with_the_weight_of_the_tie() -> None:
@@ -91,6 +102,21 @@ def test_the_window_bounds_the_age_of_what_is_read() -> None:
         ages |= set((step - heard.message // 12).tolist())
         assert len(world.board) == 12 * min(step + 1, 3)
     assert ages == {0, 1, 2}
+
+
+def test_a_post_withheld_leaves_what_is_read_from_the_board_alone() -> None:
+    """Who drew agent 5 reads one post less; nobody else reads anything else, at that step or later."""
+    heard = []
+    for who in (None, [a for a in range(60) if a != 5]):
+        world = forum(Network.from_edges(60, [], []), reads=3, board_reads=3, window=2)
+        heard.append([say(world), say(world, who), say(world)])
+    lost = 0
+    for full, less in zip(*heard, strict=True):
+        left = full.take(full.message != 60 + 5)
+        lost += len(full) - len(left)
+        assert np.array_equal(left.agent, less.agent)
+        assert np.array_equal(left.message, less.message)
+    assert lost > 0
 
 
 def test_a_post_withheld_leaves_what_others_read_from_neighbours_alone() -> None:

@@ -17,7 +17,7 @@ def write(path: Path, feeling: str = "calm", seconds: float = 0.1) -> Path:
     log.meta(META)
     log.add("agent", [AGENT])
     log.commit()
-    log.add("report", [(0, 0, feeling)])
+    log.add("report", [(0, 0, feeling, "ok", None)])
     log.add("step", [(0, 1, 0, 0, 0, seconds)])
     log.commit()
     log.close()
@@ -28,7 +28,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     run = open_run(write(tmp_path / "run.db"))
     assert run.meta == META
     assert [tuple(row) for row in run.agents.itertuples(index=False)] == [AGENT]
-    assert run.table("report").to_dict("records") == [{"step": 0, "agent": 0, "feeling": "calm"}]
+    assert run.table("report").to_dict("records") == [{"step": 0, "agent": 0, "feeling": "calm", "status": "ok", "raw": None}]
     run.close()
     assert [file.name for file in tmp_path.iterdir()] == ["run.db"]
 
@@ -60,13 +60,13 @@ def test_a_step_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "run.db")
     log.add("agent", [AGENT])
     log.commit()
-    log.add("report", [(0, 0, "calm")])
+    log.add("report", [(0, 0, "calm", "ok", None)])
     log.add("agent", [AGENT])
     with pytest.raises(LogError, match=r"cannot write the event log .*run\.db: UNIQUE .*; earlier steps are intact"):
         log.commit()
-    log.add("report", [(1, 0, "sad")])
+    log.add("report", [(1, 0, "sad", "ok", None)])
     log.commit()
-    log.add("report", [(2, 0, "angry")])
+    log.add("report", [(2, 0, "angry", "ok", None)])
     log.discard()
     log.close()
     run = open_run(tmp_path)

@@ -75,7 +75,7 @@ def go(world: World, policies: list[tuple[Mechanistic, np.ndarray]], steps: int)
     streams, done = Streams(7), []
     world.reset(streams)
     for _ in range(steps):
-        active, acts = world.active(), []
+        active, acts = world.active(world.step), []
         read = {}
         for policy, mine in policies:
             observed = world.observe(np.intersect1d(active, mine))

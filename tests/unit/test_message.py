@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from contagium.envs.message import AFFECT, Axes, Channel, Exposures, Inbox, Messages, row_pointer
+from contagium.envs.message import AFFECT, Axes, Channel, Exposures, Inbox, Mail, Messages, row_pointer
 
 
 def messages(*ids: int) -> Messages:
@@ -56,10 +56,12 @@ def test_concat_of_messages() -> None:
     assert Messages.empty(3).concat(both).expression.dtype == np.float32
 
 
-@pytest.mark.parametrize("ids", [(3, 4, 5), (3, 5, 9)], ids=["no gaps", "gaps"])
+@pytest.mark.parametrize("ids", [(3, 4, 5), (3, 5, 9), (3, 10**9, 10**15)], ids=["no gaps", "gaps", "far apart"])
 def test_rows(ids: tuple[int, ...]) -> None:
     assert messages(*ids).rows(np.array([ids[2], ids[0], ids[2]])).tolist() == [2, 0, 2]
+    assert messages(*ids).rows(np.array([ids[1]])).tolist() == [1]
     assert messages(*ids).rows(np.empty(0, dtype=np.int64)).tolist() == []
+    assert messages().rows(np.empty(0, dtype=np.int64)).tolist() == []
 
 
 def test_concat_of_exposures_sorts_by_agent_and_message() -> None:
@@ -79,3 +81,20 @@ def test_row_pointer() -> None:
 def test_an_inbox_shows_each_agent_its_own() -> None:
     inbox = Inbox(messages(3, 4, 7), np.array([0, 2, 2, 3]), np.array([0, 2, 2]), np.ones(3))
     assert [inbox.of(k).id.tolist() for k in range(3)] == [[3, 7], [], [7]]
+
+
+def test_mail_of_each_and_of_one_alone() -> None:
+    mail = Mail(messages(3, 4, 7, 9), exposures(1, (0, 3), (0, 7), (2, 4), (4, 3), (4, 9)), 5)
+    everyone = np.arange(5)
+    assert mail.newest(everyone).tolist() == [7, -1, 4, -1, 9]
+    assert mail.one(everyone, np.array([0.0, 0.5, 0.9, 0.0, 0.6])).tolist() == [3, -1, 4, -1, 9]
+    inbox = mail.inbox(everyone)
+    read = [inbox.of(k).id.tolist() for k in range(5)]
+    assert read == [[3, 7], [], [4], [], [3, 9]]
+    assert inbox.weight.tolist() == [1.5, 3.5, 2.0, 1.5, 4.5]
+    for agent in range(5):
+        me = np.array([agent])
+        assert mail.inbox(me).of(0).id.tolist() == read[agent]
+        assert mail.newest(me).tolist() == [max(read[agent], default=-1)]
+    assert mail.inbox(np.array([4, 0])).of(0).id.tolist() == [3, 9]
+    assert Mail.none(3, 5).newest(everyone).tolist() == [-1] * 5

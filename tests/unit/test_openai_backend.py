@@ -1,4 +1,4 @@
-"""The OpenAI backend and the retries around it, against a loopback server that misbehaves on demand."""
+"""The OpenAI backend, against a loopback server that misbehaves on demand."""
 
 import asyncio
 import socket
@@ -9,10 +9,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from contagium.agents.backends.backend import BackendError, Completion, Request, Sampling, Turn
-from contagium.agents.backends.limit import Limited
-from contagium.agents.backends.openai import OpenAI
+from contagium.agents.backends.backend import BackendError, Completion, Request, Sampling, Token, Turn
+from contagium.agents.backends.chat import is_same_model
+from contagium.agents.backends.openai import OpenAI, servers
 from contagium.agents.backends.retry import Retrying
+from contagium.agents.backends.timed import Timed
 
 KEY = "sk-test-0123456789-secret"
 HELLO = Request((Turn("user", "Hello"),), Sampling(stop=("\n",)), seed=7)
@@ -61,6 +62,30 @@ async def drip(http: web.Request) -> web.StreamResponse:
     return response
 
 
+async def cut_off(http: web.Request) -> web.StreamResponse:
+    """Breaks in the middle of the body."""
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(http)
+    await response.write(b'{"choices": [')
+    assert http.transport is not None
+    http.transport.abort()
+    return response
+
+
+async def not_http(http: web.Request) -> web.Response:
+    assert http.transport is not None
+    http.transport.write(b"SSH-2.0 hello\r\n\r\n")  # type: ignore[attr-defined]
+    http.transport.close()
+    return web.Response()
+
+
+def sends(body: bytes) -> Fault:
+    async def handler(http: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    return handler
+
+
 async def not_json(http: web.Request) -> web.Response:
     return web.Response(text="<html>busy</html>", content_type="text/html")
 
@@ -84,8 +109,9 @@ class Server:
         app.add_routes([web.post("/v1/chat/completions", self._complete), web.get("/v1/models", self.models)])
         async with TestServer(app) as server:
             settings: dict[str, Any] = {"model": "m", "timeout": 0.3} | options
-            backend = OpenAI(str(server.make_url("/v1")), **settings)
-            async with Retrying(backend, attempts, base_delay=0.001, max_delay=1.0) as retrying:
+            self.url = str(server.make_url("/v1"))
+            backend = OpenAI(self.url, **settings)
+            async with Retrying(Timed(backend), attempts, base_delay=0.001, max_delay=1.0) as retrying:
                 return await retrying.complete(request)
 
     def ask(self, request: Request = HELLO, attempts: int = 1, **options: Any) -> Completion:
@@ -101,7 +127,9 @@ class Server:
 def test_a_reply_is_taken_apart() -> None:
     server = Server(says(reply()))
     completion = server.ask()
-    assert completion == Completion("Good morning.", "stop", "m", 9, 3, completion.latency, 1, "fp")
+    assert completion == Completion(
+        "Good morning.", "stop", "m", 9, 3, completion.latency, fingerprint="fp", endpoint=server.url, logprobs=None
+    )
     assert 0 < completion.latency < 5
     assert server.bodies == [
         {
@@ -131,6 +159,8 @@ def test_any_unicode_passes_unchanged() -> None:
         (reply(None, "content_filter"), "", "filter"),
         (reply(None, "stop", refusal="I cannot help."), "I cannot help.", "refusal"),
         (reply("Done", "eos_token"), "Done", "stop"),
+        (reply(None, "length"), "", "length"),
+        (reply("I will not.", "refusal"), "I will not.", "refusal"),
     ],
 )
 def test_how_a_reply_ended(body: dict[str, Any], text: str, stop: str) -> None:
@@ -139,7 +169,9 @@ def test_how_a_reply_ended(body: dict[str, Any], text: str, stop: str) -> None:
 
 
 def test_a_filtered_prompt_is_an_outcome_not_a_failure() -> None:
-    assert Server(error(400, code="content_filter")).ask().stop == "filter"
+    completion = Server(error(400, code="content_filter")).ask()
+    assert (completion.stop, completion.text) == ("filter", "")
+    assert (completion.prompt_tokens, completion.completion_tokens) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -148,27 +180,40 @@ def test_a_filtered_prompt_is_an_outcome_not_a_failure() -> None:
         (error(429, headers={"Retry-After": "0"}), "rate_limit", True, False),
         (error(429, code="insufficient_quota"), "rejected", False, True),
         (error(500), "server_error", True, False),
-        (error(503), "server_error", True, False),
+        (error(503), "unavailable", True, False),
+        (error(529), "server_error", True, False),
         (error(408), "timeout", True, False),
-        (error(409), "server_error", True, False),
+        (error(409), "conflict", True, False),
         (error(400), "rejected", False, False),
         (error(422), "rejected", False, False),
         (error(400, code="context_length_exceeded"), "context_overflow", False, False),
         (error(400, "maximum context length is 4096 tokens"), "context_overflow", False, False),
         (error(401), "rejected", False, True),
+        (error(402), "rejected", False, True),
         (error(403), "rejected", False, True),
         (error(404, "no such model"), "rejected", False, True),
-        (reset, "connection", True, False),
+        (error(307, headers={"Location": "http://127.0.0.1:1/v1"}), "rejected", False, True),
+        (reset, "reset", True, False),
+        (cut_off, "reset", True, False),
+        (not_http, "malformed", True, False),
         (hang, "timeout", True, False),
         (drip, "timeout", True, False),
-        (not_json, "malformed", False, False),
-        (says({"choices": []}), "malformed", False, False),
-        (says({"error": {"message": "overloaded"}}), "malformed", False, False),
-        (says([1, 2]), "malformed", False, False),
-        (says(reply(None)), "malformed", False, False),
-        (says(reply(17)), "malformed", False, False),
-        (says(reply("x", "tool_calls")), "malformed", False, False),
-        (says(reply("\ud800")), "malformed", False, False),
+        (not_json, "malformed", True, False),
+        (says({"choices": []}), "empty_choices", True, False),
+        (says({"choices": None}), "empty_choices", True, False),
+        (says({"id": "1"}), "malformed", True, False),
+        (says({"error": {"message": "overloaded"}}), "error_body", True, False),
+        (says({"error": {"message": "slow down", "code": "rate_limit_exceeded"}, "choices": []}), "error_body", True, False),
+        (says({"error": "overloaded"}), "error_body", True, False),
+        (says({"object": "error", "message": "overloaded"}), "error_body", True, False),
+        (sends(b'{"choices": [{"message": {"content": "Caf\xc3'), "bad_encoding", True, False),
+        (sends(b'{"choices": [{"message": {"content": "Caf'), "malformed", True, False),
+        (says(reply() | {"model": "other"}), "wrong_model", True, False),
+        (says([1, 2]), "malformed", True, False),
+        (says(reply(None)), "malformed", True, False),
+        (says(reply(17)), "malformed", True, False),
+        (says(reply("x", "tool_calls")), "malformed", True, False),
+        (says(reply("\ud800")), "malformed", True, False),
     ],
 )
 def test_faults_have_names(answer: Fault, reason: str, retryable: bool, fatal: bool) -> None:
@@ -180,20 +225,15 @@ def test_an_unwritable_request_is_rejected() -> None:
     assert Server(says(reply())).fails(request=Request((Turn("user", "\ud800"),))).reason == "rejected"
 
 
-def test_retries_until_it_works_and_counts() -> None:
+def test_a_fault_that_passes_is_forgotten_but_counted() -> None:
     server = Server(error(500), reset, error(429, headers={"Retry-After": "0.05"}), says(reply()))
-    assert server.ask(attempts=4).attempts == 4
+    completion = server.ask(attempts=4)
+    assert (completion.attempts, completion.faults) == (4, ("server_error", "reset", "rate_limit"))
     assert len(server.bodies) == 4
     assert all(body == server.bodies[0] for body in server.bodies)
 
 
-def test_gives_up_after_the_last_try() -> None:
-    server = Server(error(500))
-    assert server.fails(attempts=3).reason == "server_error"
-    assert len(server.bodies) == 3
-
-
-@pytest.mark.parametrize("answer", [error(400), error(401), not_json, says({"choices": []})])
+@pytest.mark.parametrize("answer", [error(400), error(401)])
 def test_what_cannot_pass_is_not_tried_again(answer: Fault) -> None:
     server = Server(answer)
     server.fails(attempts=4)
@@ -205,49 +245,92 @@ def test_refusals_are_not_tried_again() -> None:
     assert server.ask(attempts=4).attempts == 1
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0), ("soon", None)])
-def test_retry_after_is_read(value: str, seconds: float | None) -> None:
-    assert Server(error(429, headers={"Retry-After": value})).fails().retry_after == seconds
+def test_waiting_has_no_second_clock() -> None:
+    """Only `Timed` gives up: the client itself waits longer than `timeout`."""
 
-
-def test_delays_double_and_wait_as_told() -> None:
-    retrying = Retrying(OpenAI("http://127.0.0.1:1/v1", "m"), base_delay=1.0, max_delay=8.0)
-    soft = BackendError("", reason="server_error", retryable=True)
-    delays = [retrying.delay(HELLO, attempt, soft) for attempt in (1, 2, 3, 9)]
-    assert delays == [retrying.delay(HELLO, attempt, soft) for attempt in (1, 2, 3, 9)]
-    assert 0.5 <= delays[0] < 1.5
-    assert 1.0 <= delays[1] < 3.0
-    assert 2.0 <= delays[2] < 6.0
-    assert delays[3] == 8.0
-    told = BackendError("", reason="rate_limit", retryable=True, retry_after=5.0)
-    assert retrying.delay(HELLO, 1, told) == 5.0
-
-
-def test_a_wait_longer_than_allowed_fails_at_once() -> None:
-    server = Server(error(429, headers={"Retry-After": "3600"}))
-    assert server.fails(attempts=4).retry_after == 3600
-    assert len(server.bodies) == 1
-
-
-def test_no_more_calls_in_flight_than_allowed() -> None:
-    flying, most = 0, 0
-
-    async def slow(http: web.Request) -> web.Response:
-        nonlocal flying, most
-        flying += 1
-        most = max(most, flying)
-        await asyncio.sleep(0.02)
-        flying -= 1
-        return web.json_response(reply())
-
-    async def run() -> None:
+    async def run() -> Completion:
         app = web.Application()
-        app.add_routes([web.post("/v1/chat/completions", slow)])
-        async with TestServer(app) as server, Limited(OpenAI(str(server.make_url("/v1")), "m"), 3) as limited:
-            await asyncio.gather(*(limited.complete(HELLO) for _ in range(12)))
 
-    asyncio.run(run())
-    assert most == 3
+        async def slow(http: web.Request) -> web.Response:
+            await asyncio.sleep(0.2)
+            return web.json_response(reply())
+
+        app.add_routes([web.post("/v1/chat/completions", slow)])
+        async with TestServer(app) as server, OpenAI(str(server.make_url("/v1")), "m", timeout=0.1) as backend:
+            return await backend.complete(HELLO)
+
+    assert asyncio.run(run()).latency > 0.1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "Mon, 01 Jan 2001 00:00:00 GMT"}, 0.0),
+        ({"Retry-After": "soon"}, None),
+        ({"retry-after-ms": "250", "Retry-After": "1"}, 0.25),
+        ({"retry-after-ms": "soon", "Retry-After": "1"}, 1.0),
+        ({"Retry-After": "-3"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read(headers: dict[str, str], seconds: float | None) -> None:
+    assert Server(error(429, headers=headers)).fails().retry_after == seconds
+
+
+def test_what_is_not_counted_is_not_known() -> None:
+    for usage in ({}, {"usage": None}, {"usage": {"total_tokens": 12}}):
+        body = reply()
+        del body["usage"]
+        completion = Server(says(body | usage)).ask()
+        assert (completion.prompt_tokens, completion.completion_tokens) == (None, None)
+
+
+def test_log_probabilities() -> None:
+    place = {
+        "token": "Good",
+        "logprob": -0.5,
+        "top_logprobs": [{"token": "Good", "logprob": -0.5}, {"token": "Hi", "logprob": -1.5}],
+    }
+    body = reply()
+    body["choices"][0]["logprobs"] = {"content": [place, {"token": " morning.", "logprob": -0.1}]}
+    server = Server(says(body))
+    completion = server.ask(Request(HELLO.messages, Sampling(logprobs=2)))
+    assert completion.logprobs == (Token("Good", -0.5, (("Good", -0.5), ("Hi", -1.5))), Token(" morning.", -0.1))
+    assert (server.bodies[0]["logprobs"], server.bodies[0]["top_logprobs"]) == (True, 2)
+    server.ask()
+    assert "logprobs" not in server.bodies[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "same"),
+    [
+        ("gpt-5", "gpt-5-2026-01-31", True),
+        ("Llama-3", "llama-3:latest", True),
+        ("qwen", "models/Qwen", True),
+        ("google/gemma", "gemma", True),
+        ("gpt-5", "gpt-50", False),
+        ("gpt-5-mini", "gpt-5", False),
+        ("qwen", "notqwen", False),
+    ],
+)
+def test_names_of_the_same_model(asked: str, named: str, same: bool) -> None:
+    assert is_same_model(asked, named) is same
+
+
+def test_who_answers_is_logged_under_its_own_name() -> None:
+    assert Server(says(reply() | {"model": "m-2026-01-31"})).ask().model == "m-2026-01-31"
+
+
+def test_another_name_is_accepted_where_it_is_said() -> None:
+    server = Server(says(reply() | {"model": "deployment 7"}))
+    failure = server.fails()
+    assert str(failure).endswith(
+        "was asked for m and answered as 'deployment 7'; if that is right, set backend.served_as=deployment 7"
+    )
+    assert server.fails(served_as="deployment 8").reason == "wrong_model"
+    for served_as in ("Deployment 7", "*"):
+        assert server.ask(served_as=served_as).model == "deployment 7"
 
 
 @pytest.mark.parametrize(("structured", "sent"), [("json_schema", "json_schema"), ("json_object", "json_object"), ("off", None)])
@@ -365,7 +448,11 @@ def test_bad_settings_are_refused(field: str, value: object) -> None:
         OpenAI(**settings)
 
 
-@pytest.mark.parametrize(("field", "value"), [("attempts", 0), ("base_delay", -1.0)])
-def test_bad_retry_settings_are_refused(field: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{field} must be"):
-        Retrying(OpenAI("http://localhost/v1", "m"), **{field: value})  # type: ignore[arg-type]
+def test_one_server_or_several() -> None:
+    (one,) = servers("http://localhost/v1", "m", timeout=9.0, served_as="n")
+    assert (one.base_url, one.model, one.timeout, one.served_as, one.concurrency) == ("http://localhost/v1", "m", 9.0, "n", 512)
+    assert [each.base_url for each in servers(["http://a/v1", "http://b/v1"], "m")] == ["http://a/v1", "http://b/v1"]
+    with pytest.raises(ValueError, match="each server once, got http://a/v1/ twice"):
+        servers(["http://a/v1", "http://b/v1", "http://a/v1/"], "m")
+    with pytest.raises(ValueError, match="at least one server"):
+        servers([], "m")

@@ -87,3 +87,23 @@ def test_a_negative_seed_or_index_is_refused() -> None:
         Streams(-1)
     with pytest.raises(ValueError, match="non-negative"):
         STREAMS.generator("a", -1)
+
+
+def test_orders_depend_on_every_part_of_their_name_and_on_nothing_else() -> None:
+    names = [("a",), ("b",), ("a", 0), ("a", 1), ("a", 0, 0), ("a", 0, 1), ("a", 1, 0), ("a", 10), ("a 0",), ("", 0), ("0 a", 1)]
+    streams = [Streams(s) for s in (0, 1, 2026, 2**64)]
+    orders = [s.order(*name) for s in streams for name in names]
+    assert len(set(orders)) == len(orders)
+    assert orders == [s.order(*name) for s in streams for name in names]
+    assert STREAMS.order("a", 3) == STREAMS.order("a", np.int64(3))
+
+
+def test_orders_are_uniform() -> None:
+    orders = np.array([STREAMS.order("x", 1, k) for k in range(20_000)], dtype=np.float64) / 2**64
+    assert stats.kstest(orders, "uniform").pvalue > 1e-4
+    assert abs(np.corrcoef(orders[1:], orders[:-1])[0, 1]) < 4 / np.sqrt(len(orders))
+
+
+def test_a_pinned_order() -> None:
+    """A change here changes what agents of every seed read last."""
+    assert STREAMS.order("reading order", 1, 2, 3, 0) == 1_157_009_616_263_160_852

@@ -56,8 +56,8 @@ def record(directory: Path, *overrides: str, case: dict[str, int] | None = None,
     """Run without outputs, with top-level keys and keys of the case definition changed; the log."""
     whole = copy.deepcopy(composed(*overrides)) | changes
     whole["observer"]["case"] |= case or {}
-    laboratory = prepare(make_scenario(whole))
-    asyncio.run(run(laboratory, directory, "test", lambda progress: None, lambda: None))
+    laboratory = prepare(make_scenario(whole), directory)
+    asyncio.run(run(laboratory, "test", lambda progress: None, lambda: None))
     return directory / "run.db"
 
 
@@ -204,9 +204,8 @@ def test_in_dyads_everybody_gets_the_news_at_its_next_turn(tmp_path: Path, monke
 
     monkeypatch.setattr(Parrot, "complete", listening)
     overrides = ["backend=parrot", "env=dyads", "env.redraw=0", "network=complete", "seeding.count=0"]
-    memory = "agents.groups.speaking.policy.memory"
     event = ["pressure.events.rejection.at=[3]", "pressure.events.rejection.text=It happened."]
-    record(tmp_path, *overrides, *event, f"{memory}.read=0", f"{memory}.own=0")
+    record(tmp_path, *overrides, *event, "memory.read=0", "memory.own=0")
     assert set(told) == set(range(12))
     assert {steps[0] for steps in told.values()} == {3, 4}
 
@@ -225,15 +224,15 @@ def test_missing_turns_are_recorded_with_their_reason(tmp_path: Path, monkeypatc
 
     async def flaky(self: Parrot, request: Request) -> Completion:
         if (request.agent + request.step) % 3 == 0:
-            raise BackendError("no", reason="context_overflow")
+            raise BackendError("no", reason="rejected")
         return await answer(self, request)
 
     monkeypatch.setattr(Parrot, "complete", flaky)
-    log, _ = opened(record(tmp_path, "backend=parrot", "seeding.agents=[0]"))
+    log, _ = opened(record(tmp_path, "backend=parrot", "seeding.agents=[0]", "run.max_missing=1"))
     silent = {(step, agent) for step in range(8) for agent in range(1, 12) if (step + agent) % 3 == 0}
     turns = log.table("turn")
     assert set(zip(turns["step"], turns["agent"], strict=True)) == silent
-    assert set(turns["reason"]) == {"context_overflow"}
+    assert set(turns["reason"]) == {"rejected"}
     spoke = log.table("message")
     assert set(zip(spoke["step"], spoke["sender"], strict=True)) == {(s, a) for s in range(8) for a in range(12)} - silent
     calls = log.table("call")
@@ -269,7 +268,7 @@ def test_a_run_leaves_what_it_should_and_a_hostile_text_passes_unchanged(contagi
     assert status == 0, said
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {"run.db", "scenario.yaml", "summary.json", "transcript.md", "report.html", "figures"}
+    assert names == {"run.db", "scenario.yaml", "summary.json", "transcript.md", "report.html", "figures", "journal.db"}
     log = open_run(tmp_path / "out")
     kept = yaml.safe_load((tmp_path / "out" / "scenario.yaml").read_text(encoding="utf-8"))
     for whole in (kept, log.meta["scenario"]):
@@ -331,7 +330,7 @@ def test_ctrl_c_leaves_a_readable_run(contagium, tmp_path: Path, monkeypatch: py
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["steps"] == 2
 
 
-@pytest.mark.parametrize(("first", "steps"), [(0, 1), (1, 1)])
+@pytest.mark.parametrize(("first", "steps"), [(0, 0), (1, 1)])
 def test_a_run_that_fails_says_so_in_one_line_and_keeps_its_steps(
     first: int, steps: int, contagium, tmp_path: Path, monkeypatch
 ) -> None:
@@ -348,7 +347,9 @@ def test_a_run_that_fails_says_so_in_one_line_and_keeps_its_steps(
     status, said = contagium(*LINE, "seeding.agents=[0]")
     assert status == 1
     lines = [line for line in said.splitlines() if line.startswith("contagium: ") and "agents in a" not in line]
-    told = "the server is \x1b[31mgone" if first else "the language model answered none of the first 5 calls (5 × rejected)"
+    told = "the server is \x1b[31mgone"
+    if not first:
+        told = f"the language model answered none of the first 5 calls (5 × rejected); e.g. {told}"
     assert lines == [f"contagium: {told}".replace("\x1b", "␛")]
     log = open_run(tmp_path / "out")
     assert (log.meta["status"], log.meta["reason"], len(log.table("step"))) == ("failed", told, steps)
@@ -404,3 +405,47 @@ def test_a_second_run_does_not_touch_the_first(contagium, tmp_path: Path) -> Non
     assert status == 2
     assert "already holds a run; choose another directory (hydra.run.dir=…)" in said
     assert {file: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize("env", ["forum", "dyads"])
+def test_the_log_is_the_same_when_nobody_waits_who_need_not(env: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies take their time, differently for each; reports, interviews and summaries are asked for, and some calls fail."""
+    answer, ahead = Parrot.complete, []
+    at: dict[int, int] = {}
+
+    async def slow(self: Parrot, request: Request) -> Completion:
+        rng = Streams(request.seed).generator("latency")
+        await asyncio.sleep(rng.exponential() / 200)
+        at[request.agent] = request.step
+        ahead.append(max(at.values()) - min(at.values()))
+        if rng.random() < 0.05:
+            raise BackendError("no", reason="rejected")
+        return await answer(self, request)
+
+    monkeypatch.setattr(Parrot, "complete", slow)
+    interview = "+observer.interviews.wish={question: What now?, every: 2}"
+    overrides = ["backend=parrot", f"env={env}", "memory=summary", "memory.every=64", "observer.report_every=3", interview]
+    overrides += ["network=ring", "population.size=16", "agents.groups.speaking.policy.index_voice=model"]
+    rounds = record(tmp_path / "rounds", *overrides)
+    ahead.clear()
+    flow = record(tmp_path / "dataflow", *overrides, "run.schedule=dataflow")
+    assert max(ahead) > 1
+    assert digest(rounds) == digest(flow)
+    log, _ = opened(flow)
+    assert {"speak", "self_report", "summary"} <= set(log.table("call")["purpose"])
+    assert len(log.table("interview")) >= 30
+    log.close()
+
+
+def test_interviews_leave_no_trace(tmp_path: Path) -> None:
+    overrides = ["backend=parrot", "memory=summary", "observer.report_every=3", "backend.recovery=0.2"]
+    asked = "+observer.interviews.mood={question: Are you well?, every: 1, options: [very well, not well]}"
+    without = record(tmp_path / "without", *overrides)
+    log, _ = opened(record(tmp_path / "with", *overrides, asked))
+    answers = log.table("interview")
+    assert len(answers) == 8 * 12
+    assert set(answers["answer"]) == {"very well", "not well"}
+    assert (answers["prompt_tokens"] > 0).all()
+    log.close()
+    assert digest(tmp_path / "with" / "run.db", without=["interview"]) == digest(without, without=["interview"])
+    assert digest(tmp_path / "with" / "run.db") != digest(without)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contagium.agents.persona import Persona
-from contagium.agents.policy import Population, Setting, name_of
+from contagium.agents.policy import Population, Question, Setting, name_of
 from contagium.agents.scripted import Scripted
 from contagium.envs.forum import Forum
 from contagium.envs.message import Axes
@@ -61,3 +61,9 @@ def test_a_persona_without_lines_is_refused(silent: str) -> None:
     given = {silent: Persona(name=silent)}
     with pytest.raises(ValueError, match=f"persona {silent} has no examples"):
         Scripted().begin(setting(**given))
+
+
+def test_scripted_agents_have_no_answers() -> None:
+    policy = Scripted()
+    policy.begin(setting())
+    assert asyncio.run(policy.ask(np.arange(SIZE), Question("How are you?"), 0, STREAMS)) == {}

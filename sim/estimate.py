@@ -1,0 +1,102 @@
+"""What a run would take, before anything is asked: the scenario is gone through with models that answer at once and at length."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.agents.backends.backend import Backend, Completion, PromptForm, Request
+from contagium.agents.memory import tokens
+from contagium.agents.policy import Policy
+from contagium.sim.build import build
+from contagium.sim.interview import Interviews
+from contagium.sim.run import society
+from contagium.sim.scenario import Scenario
+from contagium.sim.schedule import Rounds
+
+WORD = "nothing "
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run asks of one model, retries aside.
+
+    calls: all of them. prompt_tokens: three bytes counted as one, which is generous for English. completion_tokens: if every
+    reply were as long as it may be. cost: of these tokens, None where the scenario states no price for the model.
+    """
+
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+
+
+class _Wordy:
+    """Stands in for a model: counts what it is asked, and makes every reply as long as it may be."""
+
+    timeout = None
+    seconds_per_call = 0.0
+    concurrency = 1
+
+    def __init__(self, model: str, prompt_form: PromptForm) -> None:
+        self.model = model
+        self.prompt_form: PromptForm = prompt_form
+        self.calls = self.prompt_tokens = self.completion_tokens = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    async def complete(self, request: Request) -> Completion:
+        read, written = sum(tokens(turn.content) for turn in request.messages), request.sampling.max_tokens
+        self.calls += 1
+        self.prompt_tokens += read
+        self.completion_tokens += written
+        words = math.ceil(written * len(WORD) / len(WORD.strip()) / 2)
+        return Completion(WORD * words, "length", self.model, read, written, latency=0.0)
+
+
+async def estimate(scenario: Scenario) -> list[Estimate]:
+    """What the run of a scenario asks of each of its models, from the scenario alone: no server is reached, no model loaded.
+
+    ScenarioError says what does not fit.
+    """
+    stands: dict[str, _Wordy] = {}
+    backends: list[_Wordy | None] = []
+    for name, group in scenario.agents.groups.items():
+        if group.backend is None:
+            backends.append(None)
+            continue
+        built: Backend | list[Backend] = build(group.backend, f"agents.groups.{name}.backend")
+        first = built[0] if isinstance(built, list) else built
+        backends.append(stands.setdefault(first.model, _Wordy(first.model, first.prompt_form)))
+    if not stands:
+        return []
+    people = society(scenario, tuple(backends))
+    interviews = Interviews(scenario.observer.interviews, people.streams)
+
+    async def after_turn(policy: Policy, agents: NDArray[np.int64], step: int) -> None:
+        await interviews.ask(policy, agents, step)
+        interviews.take(step)
+
+    world = people.world
+    world.reset(people.streams)
+    parts = (world, people.policies, people.population, people.axes, people.streams, people.pressure, after_turn)
+    schedule = Rounds(*parts)
+    for step in range(scenario.steps):
+        act = await schedule.act(step)
+        world.deliver(world.send(act), act)
+    return [_estimate(scenario, stand) for stand in stands.values()]
+
+
+def _estimate(scenario: Scenario, stand: _Wordy) -> Estimate:
+    price = scenario.budget.prices.get(stand.model)
+    cost = None if price is None else (stand.prompt_tokens * price.input + stand.completion_tokens * price.output) / 1e6
+    return Estimate(stand.model, stand.calls, stand.prompt_tokens, stand.completion_tokens, cost)
