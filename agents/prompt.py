@@ -65,8 +65,11 @@ def _summary(entry: Entry) -> str:
 
 
 def system_text(name: str, persona: str, situation: str) -> str:
-    """Who the agent is and where: plain concatenation, so that any persona text passes through unchanged."""
-    return "\n".join(part for part in (f"Your name is {name}.", persona, situation) if part)
+    """Who the agent is and where: plain concatenation, so that any persona text passes through unchanged.
+
+    The name comes last: what all agents share stands first, so that a server can reuse what it computed for it.
+    """
+    return "\n".join(part for part in (persona, situation, f"Your name is {name}.") if part)
 
 
 def feeling_question(feelings: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ class Adaptive(Wrapper):
     for calls begun after the last cut. A wait that an overloaded endpoint asks for holds all new calls back, for 60 s at most.
     """
 
-    def __init__(self, backend: Backend, start: int = 16, most: int | None = None) -> None:
+    def __init__(self, backend: Backend, start: int = 64, most: int | None = None) -> None:
         for name, value in (("start", start), ("most", most)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")

@@ -35,8 +35,8 @@ class Llama:
 
     model: a name in `MODELS`, whose weights are fetched once, or the path of any GGUF file. threads: CPU threads for
     one token, None for one less than the cores this process may use (ggml slows down sharply when a thread has to
-    wait for a core). slots: replies generated side by side. context: tokens a slot holds, prompt and reply together;
-    memory grows with slots times context. deterministic: one slot and no prompt cache, so that equal requests get equal
+    wait for a core). slots: replies generated side by side, None for as many as threads (more bring nothing).
+    context: tokens a slot holds, prompt and reply together; memory grows with slots times context. deterministic: one slot and no prompt cache, so that equal requests get equal
     replies in whatever order they are asked; costs about a third of the speed. Otherwise what shares the batch and
     the cache moves roundings, and a reply may differ between runs with the same seed (about 3 of 4 did with 4 slots).
 
@@ -48,7 +48,7 @@ class Llama:
         self,
         model: str = "smollm2-135m",
         threads: int | None = None,
-        slots: int = 4,
+        slots: int | None = None,
         context: int = 4096,
         deterministic: bool = False,
         prompt_form: PromptForm = "turns",
@@ -59,7 +59,7 @@ class Llama:
         self.source = model
         self.model = model if model in MODELS else Path(model).stem
         self.threads = threads or max(1, _usable_cores() - 1)
-        self.concurrency = 1 if deterministic else slots
+        self.concurrency = 1 if deterministic else slots or self.threads
         self.context = context
         self.deterministic = deterministic
         self.timeout: float | None = None

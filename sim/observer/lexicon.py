@@ -19,7 +19,7 @@ from contagium.agents.persona import Persona
 from contagium.envs.message import Axes
 from contagium.sim.observer.instrument import Material, Readings
 from contagium.sim.observer.texts import read_texts
-from contagium.sim.observer.words import count_asserted, folded, phrase_pattern
+from contagium.sim.observer.words import Phrases, folded
 
 EXCITED = (
     "excit* thrill* ecsta* elat* euphor* delighted overjoyed amazed amazing astonish* astound* awe awed stunned stunning wow "
@@ -50,9 +50,9 @@ class Lexicon:
     def __init__(self, name: str = "lexicon") -> None:
         self.name = name
         self._compound: Callable[[str], float] | None = None
-        self._excited = [phrase_pattern(word) for word in EXCITED.split()]
-        self._calm = [phrase_pattern(phrase) for phrase in (*CALM.split(), *CALM_PHRASES)]
-        self._intense = [phrase_pattern(word) for word in INTENSIFIERS.split()]
+        self._excited = Phrases(EXCITED.split())
+        self._calm = Phrases((*CALM.split(), *CALM_PHRASES))
+        self._intense = Phrases(INTENSIFIERS.split())
 
     def begin(self, axes: Axes, personas: tuple[Persona, ...], speaks: bool = False) -> None:
         """Nothing to prepare: affect is read the same way whatever spreads."""
@@ -72,10 +72,10 @@ class Lexicon:
 
     def _arousal(self, text: str) -> float:
         plain = folded(text)
-        cues = count_asserted(self._excited, plain) - count_asserted(self._calm, plain)
+        cues = self._excited.asserted(plain) - self._calm.asserted(plain)
         marks = min(text.count("!"), _MOST)
         capitals = min(sum(word.isupper() for word in _CAPITALS.findall(text)), _MOST)
-        c = cues + 0.5 * (count_asserted(self._intense, plain) + marks + capitals)
+        c = cues + 0.5 * (self._intense.asserted(plain) + marks + capitals)
         return c / sqrt(c * c + 4)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from contagium.agents.persona import Persona
 from contagium.envs.message import Axes
 from contagium.sim.observer.instrument import Material, Readings
 from contagium.sim.observer.texts import read_texts
-from contagium.sim.observer.words import count_asserted, folded, phrase_pattern
+from contagium.sim.observer.words import Phrases, folded
 
 
 class PersonaLexicon:
@@ -24,12 +23,12 @@ class PersonaLexicon:
 
     def __init__(self, name: str = "persona_lexicon") -> None:
         self.name = name
-        self._facets: list[list[list[re.Pattern[str]]]] = []
+        self._facets: list[list[Phrases]] = []
         self._columns: tuple[str, ...] = ()
 
     def begin(self, axes: Axes, personas: tuple[Persona, ...], speaks: bool = False) -> None:
         marked = [persona for persona in personas if persona.facets]
-        self._facets = [[[phrase_pattern(p) for p in phrases] for phrases in persona.facets.values()] for persona in marked]
+        self._facets = [[Phrases(phrases) for phrases in persona.facets.values()] for persona in marked]
         self._columns = tuple(column for p in marked for column in (p.name, *(f"{p.name}.{facet}" for facet in p.facets)))
 
     def read(self, material: Material) -> Readings:
@@ -41,7 +40,7 @@ class PersonaLexicon:
     def _row(self, text: str) -> list[float]:
         row: list[float] = []
         for facets in self._facets:
-            scores = [1 - 0.5 ** count_asserted(patterns, text) for patterns in facets]
+            scores = [1 - 0.5 ** phrases.asserted(text) for phrases in facets]
             x = sum(scores)
             row += [x * x / (1 + x * x), *scores]
         return row

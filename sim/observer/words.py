@@ -26,24 +26,29 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """Matches the phrase in folded text as whole words, whatever the white space between; a trailing * allows any ending."""
+class Phrases:
+    """Phrases looked for in folded text as whole words, whatever the white space between; a trailing * allows any ending."""
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        sources = [_source(phrase) for phrase in phrases]
+        self._each = [re.compile(rf"(?<!\w){source}") for source in sources]
+        # Most texts hold none of them, which one look tells some thirty times faster than one for each.
+        self._any = re.compile(rf"(?<!\w)(?:{'|'.join(sources)})")
+
+    def asserted(self, text: str) -> int:
+        """How many of the phrases stand somewhere in the text without a negation before them: saying one often counts once."""
+        if self._any.search(text) is None:
+            return 0
+        return sum(any(not _negated(text, match.start()) for match in each.finditer(text)) for each in self._each)
+
+
+def _source(phrase: str) -> str:
     stem = folded(phrase).strip()
     if not stem.rstrip("*").strip():
         raise ValueError(f"a phrase must have a word in it, got {phrase!r}")
     ending = r"\w*" if stem.endswith("*") else ""
     inner = r"\s+".join(re.escape(word) for word in stem.removesuffix("*").split())
-    return re.compile(rf"(?<!\w){inner}{ending}(?!\w)")
-
-
-def asserted(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether the pattern matches somewhere in the folded text without a negation before it."""
-    return any(not _negated(text, match.start()) for match in pattern.finditer(text))
-
-
-def count_asserted(patterns: Iterable[re.Pattern[str]], text: str) -> int:
-    """How many of the patterns the folded text asserts: saying one of them often counts once."""
-    return sum(asserted(pattern, text) for pattern in patterns)
+    return rf"{inner}{ending}(?!\w)"
 
 
 def _negated(text: str, start: int) -> bool:

@@ -108,7 +108,7 @@ def test_the_limit_stays_above_nothing(in_no_time: Callable[..., Any]) -> None:
 
 def test_it_settles_at_what_the_endpoint_bears(in_no_time: Callable[..., Any]) -> None:
     endpoint = Endpoint(bears=20)
-    failed = sum(isinstance(outcome, BackendError) for outcome in in_no_time(ask(Adaptive(endpoint), 1500)))
+    failed = sum(isinstance(outcome, BackendError) for outcome in in_no_time(ask(Adaptive(endpoint, start=16), 1500)))
     assert max(flying for at, flying in endpoint.seen if at > 10) <= 22
     assert failed < 1500 * 0.05
     assert 1500 / 20 <= endpoint.seen[-1][0] < 1500 / 16  # seconds: it keeps at least 16 of the 20 busy

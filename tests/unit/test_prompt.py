@@ -27,15 +27,14 @@ ENTRIES = st.lists(st.builds(Entry, st.sampled_from(["read", "own", "news"]), st
 @given(st.text())
 def test_a_persona_text_stands_in_the_system_text_unchanged(text: str) -> None:
     whole = system_text("Aster", text, "On a forum.")
-    assert whole.startswith("Your name is Aster.\n")
-    assert whole.endswith("\nOn a forum.")
-    assert text in whole
+    assert whole.startswith(text)
+    assert whole.endswith("On a forum.\nYour name is Aster.")
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_hostile_text_reaches_the_prompt_unchanged(form: PromptForm) -> None:
     chat = render(form, system_text("Aster", HOSTILE, ""), [Entry("read", "Bram", HOSTILE)], [HOSTILE])
-    assert chat[0] == Turn("system", f"Your name is Aster.\n{HOSTILE}")
+    assert chat[0] == Turn("system", f"{HOSTILE}\nYour name is Aster.")
     said = " ".join(HOSTILE.split()) if form == "transcript" else HOSTILE
     assert sum(turn.content.count(said) for turn in chat[1:]) == 2
 

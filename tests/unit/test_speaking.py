@@ -105,8 +105,8 @@ def test_a_model_that_plays_index_agents_sees_their_lines_as_examples() -> None:
     assert [post.text for post in posts_in(index)] == list(SPIRAL.examples[:3])
     assert posts_in(other) == ()
     assert [index.messages[0].content, other.messages[0].content] == [
-        "Your name is Aster.\nYou spiral.\nSeat 0.",
-        "Your name is Bram.\nYou are plain.\nSeat 1.",
+        "You spiral.\nSeat 0.\nYour name is Aster.",
+        "You are plain.\nSeat 1.\nYour name is Bram.",
     ]
 
 
@@ -402,7 +402,7 @@ def test_an_interview_is_answered_from_what_the_agent_is_and_remembers() -> None
     }
     index, other = sorted(backend.asked, key=lambda request: request.agent)
     assert [post.text for post in posts_in(index)][:4] == [*SPIRAL.examples[:3], "hi"]
-    assert other.messages[0].content == "Your name is Bram.\nYou are plain.\nSeat 1."
+    assert other.messages[0].content == "You are plain.\nSeat 1.\nYour name is Bram."
     assert [post.text for post in posts_in(other)] == ["hi", " I am\nwell. ".strip().replace("\n", " ")]
     assert other.messages[-1].content == "How are you?"
     assert {r.purpose for r in backend.asked} == {"interview:mood"}

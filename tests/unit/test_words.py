@@ -2,7 +2,7 @@
 
 import pytest
 
-from contagium.sim.observer.words import asserted, folded, phrase_pattern
+from contagium.sim.observer.words import Phrases, folded
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from contagium.sim.observer.words import asserted, folded, phrase_pattern
     ],
 )
 def test_found(phrase: str, text: str) -> None:
-    assert asserted(phrase_pattern(phrase), folded(text))
+    assert Phrases([phrase]).asserted(folded(text)) == 1
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,23 @@ def test_found(phrase: str, text: str) -> None:
     ],
 )
 def test_not_found(phrase: str, text: str) -> None:
-    assert not asserted(phrase_pattern(phrase), folded(text))
+    assert Phrases([phrase]).asserted(folded(text)) == 0
 
 
 def test_a_negation_further_back_does_not_count() -> None:
-    pattern = phrase_pattern("spiral*")
-    assert not asserted(pattern, "not one two spiral")
-    assert asserted(pattern, "not one two three spiral")
+    spiral = Phrases(["spiral*"])
+    assert not spiral.asserted("not one two spiral")
+    assert spiral.asserted("not one two three spiral")
+
+
+def test_each_phrase_counts_once_and_those_that_overlap_count_each() -> None:
+    phrases = Phrases(["awake", "awake*", "wide awake", "spiral*"])
+    assert phrases.asserted("awake, wide awake, awakened") == 3
+    assert phrases.asserted("awakened") == 1
+    assert Phrases([]).asserted("awake") == 0
 
 
 @pytest.mark.parametrize("phrase", ["", " ", "*", "**"])
 def test_a_phrase_without_a_word_is_refused(phrase: str) -> None:
     with pytest.raises(ValueError, match="must have a word"):
-        phrase_pattern(phrase)
+        Phrases([phrase])
