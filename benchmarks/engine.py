@@ -11,7 +11,7 @@ round (connecting) does not count. CPU is that of all threads. Prints Markdown t
 
 1. CPU per agent-turn and the wall time of a round, medians over repeats, and the ratio of each pair;
 2. memory that a further agent-turn takes, resident and allocated by Python, over `--memory` rounds;
-3. failed and repeated calls with `--flood` agents in flight.
+3. failed and repeated calls with `--flood` agents in flight at a server that takes two seconds.
 
 With --profile it prints instead where the engine's CPU goes.
 """
@@ -41,6 +41,7 @@ from marks import Marks, apart
 from server import MODEL, ask, serving
 
 LATENCY = 0.05
+SLOW = 2.0
 PAGE = resource.getpagesize()
 
 
@@ -179,16 +180,17 @@ def memory(agents: int, rounds: int, more: Sequence[str]) -> str:
     return "\n".join([*lines, f"| {agents:,} | {rounds} | {' | '.join(cells)} | {resident[-1] / 1e6:.0f} |"])
 
 
-def flood(agents: int, rounds: int, more: Sequence[str]) -> str:
-    """The third table."""
-    lines = ["| agents | | most in flight | calls without a completion | further tries | longest round, s |"]
-    lines += ["| ---: | --- | ---: | ---: | ---: | ---: |"]
-    bodies = record(agents, rounds, more)
-    with serving(LATENCY) as root:
-        for name, function, arguments in (("bare loop", bare, (bodies,)), ("whole engine", engine, (agents, rounds, more))):
-            seen = apart(function, root, *arguments)
-            peak = ask(root, "stats")["peak"]
-            lines.append(f"| {agents:,} | {name} | {peak:,} | {seen.missed} | {seen.again} | {max(seen.walls):.2f} |")
+def flood(sizes: Sequence[int], rounds: int, more: Sequence[str]) -> str:
+    """The third table, with a slow server, so that all calls of a round are under way at the same time."""
+    lines = ["| agents | | most in flight | calls without a completion | further tries | rounds, s |"]
+    lines += ["| ---: | --- | ---: | ---: | ---: | --- |"]
+    for agents in sizes:
+        bodies = record(agents, rounds, more)
+        with serving(SLOW) as root:
+            for name, function, arguments in (("bare loop", bare, (bodies,)), ("whole engine", engine, (agents, rounds, more))):
+                seen = apart(function, root, *arguments)
+                peak, walls = ask(root, "stats")["peak"], ", ".join(f"{wall:.2f}" for wall in seen.walls)
+                lines.append(f"| {agents:,} | {name} | {peak:,} | {seen.missed} | {seen.again} | {walls} |")
     return "\n".join(lines)
 
 
@@ -229,7 +231,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6, help="that count, after one that does not")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", type=int, default=20, help="rounds of the memory measurement, 0: leave it out")
-    parser.add_argument("--flood", type=int, default=2000, help="agents of the last table, 0: leave it out")
+    parser.add_argument("--flood", type=int, nargs="*", default=[1000, 2000], help="agents of the last table; none: leave it out")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="further settings of the scenario")
     parser.add_argument("--profile", action="store_true")
     chosen = parser.parse_args()

@@ -23,8 +23,8 @@ LONGEST_HOLD = 60.0
 class Adaptive(Wrapper):
     """Lets as many calls through at once as the endpoint bears; the others wait their turn in order.
 
-    start: limit at first. most: largest limit, None for the backend's `concurrency`. While the limit is what holds calls back
-    it rises by one a success, so doubles each round trip, until the first cut; from then on by one a round trip (additive
+    start: limit at first. most: largest limit, None for the backend's `concurrency`. For calls that had to wait, or during
+    which others had to, it rises by one a success, so doubles each round trip, until the first cut; from then on by one a round trip (additive
     increase, multiplicative decrease, which is fair among clients: Chiu & Jain 1989). It is cut at most once a round trip: only
     for calls begun after the last cut. A wait that an overloaded endpoint asks for holds all new calls back, for 60 s at most.
     """
@@ -37,7 +37,7 @@ class Adaptive(Wrapper):
         self._most = backend.concurrency if most is None else most
         self._limit = float(min(start, self._most))
         self._doubling = True
-        self._begun = self._begun_at_cut = 0
+        self._begun = self._begun_at_cut = self._begun_when_full = 0
         self._outstanding = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._held: asyncio.TimerHandle | None = None
@@ -62,14 +62,17 @@ class Adaptive(Wrapper):
         return len(self._queue)
 
     async def complete(self, request: Request) -> Completion:
-        if self._queue or self._held is not None or self._outstanding >= self.limit:
+        waits = bool(self._queue) or self._held is not None or self._outstanding >= self.limit
+        if waits:
+            self._begun_when_full = self._begun
             await self._turn()
         else:
             self._outstanding += 1
         self._begun = number = self._begun + 1
         try:
             completion = await self.backend.complete(request)
-            self._raise()
+            if waits or number <= self._begun_when_full:
+                self._raise()
             return completion
         except BackendError as error:
             self._cut(error, number)
@@ -100,7 +103,7 @@ class Adaptive(Wrapper):
                 place.set_result(None)
 
     def _raise(self) -> None:
-        if self._outstanding >= self.limit < self._most:
+        if self._limit < self._most:
             self._limit = min(self._most, self._limit + (1.0 if self._doubling else 1.0 / self._limit))
 
     def _cut(self, error: BackendError, number: int) -> None:

@@ -35,10 +35,11 @@ class Llama:
 
     model: a name in `MODELS`, whose weights are fetched once, or the path of any GGUF file. threads: CPU threads for
     one token, None for one less than the cores this process may use (ggml slows down sharply when a thread has to
-    wait for a core). slots: replies generated side by side, None for as many as threads (more bring nothing).
-    context: tokens a slot holds, prompt and reply together; memory grows with slots times context. deterministic: one slot and no prompt cache, so that equal requests get equal
-    replies in whatever order they are asked; costs about a third of the speed. Otherwise what shares the batch and
-    the cache moves roundings, and a reply may differ between runs with the same seed (about 3 of 4 did with 4 slots).
+    wait for a core). slots: replies generated side by side, None for as many as threads (more bring nothing). context:
+    tokens a slot holds, prompt and reply together; memory grows with slots times context. deterministic: one slot and
+    no prompt cache, so that equal requests get equal replies in whatever order they are asked; costs about a third of
+    the speed. Otherwise what shares the batch and the cache moves roundings, and a reply may differ between runs with
+    the same seed (about 3 of 4 did with 4 slots).
 
     A request that ends with an assistant turn is continued; the text returned is what was added. Beside the request's
     sampling the 40 likeliest tokens with at least 0.05 of the top probability are kept.

@@ -10,19 +10,37 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from contagium.sim.__main__ import _run
+from contagium.sim.analysis.figures import Picture
 
 SMALL = ("steps=2", "population.size=6")
 
 
+def _sketch(name: str, size: tuple[float, float], plot: Callable[[Figure], None], caption: str) -> Picture:
+    """A picture that is composed, but not rendered: rendering takes most of the time of a small run."""
+    plot(Figure(figsize=size, layout="constrained"))
+    return Picture(name, caption, b"", b"<svg/>")
+
+
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Runs the application with these arguments in an empty working directory and returns its exit status."""
+    """Runs the application with these arguments in an empty working directory and returns its exit status.
+
+    Its figures are rendered only if `rendered` is true.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    return lambda *arguments: _run(["contagium", *arguments])
+
+    def run(*arguments: str, rendered: bool = False) -> int:
+        with monkeypatch.context() as patch:
+            if not rendered:
+                patch.setattr("contagium.sim.analysis.figures._picture", _sketch)
+            return _run(["contagium", *arguments])
+
+    return run
 
 
 class _Model(BaseHTTPRequestHandler):

@@ -11,6 +11,8 @@ import pytest
 CONF = Path(__file__).parents[2] / "conf"
 # `default` needs the sentence encoder's weights as soon as somebody speaks, and the embedded model its own.
 QUICK = {"agents": "mechanistic", "observer": "lexicon", "backend": "parrot"}
+RENDERED = {"agents", "pressure"}
+"""Groups that decide what there is to see in figures; for others these are composed, but not rendered."""
 CHOICES = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml"))
 
 
@@ -36,8 +38,8 @@ def test_choice_runs(group: str, choice: str, application: Callable[..., int], t
     if (group, choice) == ("agents", "mixed"):
         extra = ["population.size=9"]
     arguments = [f"{key}={value}" for key, value in chosen.items()]
-    status = application("steps=2", "population.size=8", "seeding.count=2", *arguments, *extra, "hydra.run.dir=run")
-    assert status == 0
+    arguments = ["steps=2", "population.size=8", "seeding.count=2", *arguments, *extra, "hydra.run.dir=run"]
+    assert application(*arguments, rendered=group in RENDERED) == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["status"] == "finished"
     assert summary["steps"] == summary["steps_planned"]

@@ -54,6 +54,14 @@ def test_the_limit_doubles_each_round_trip_up_to_the_most(in_no_time: Callable[.
     assert (adaptive.limit, adaptive.outstanding, adaptive.waiting) == (20, 0, 0)
 
 
+def test_a_crowd_that_asks_together_soon_goes_together(in_no_time: Callable[..., Any]) -> None:
+    """A success counts if others had to wait while it was under way, even when nobody waits any more as it returns."""
+    endpoint = Endpoint()
+    adaptive = Adaptive(endpoint, start=16)
+    in_no_time(ask(adaptive, 30))
+    assert adaptive.limit >= 30
+
+
 def test_the_most_is_the_backends_own_unless_said(in_no_time: Callable[..., Any]) -> None:
     adaptive = Adaptive(Parrot(concurrency=3), start=16)
     assert (adaptive.limit, adaptive.concurrency) == (3, 3)
