@@ -109,6 +109,8 @@ class Window:
         characters: Annotated[int, Field(ge=1)] = 400,
         tokens: Annotated[int, Field(ge=1)] = 1024,
     ) -> None:
+        if tokens <= FRAME:
+            raise ValueError(f"tokens must be above {FRAME}, which each entry takes beside its text, got {tokens}")
         self._most: dict[Kind, int] = {"read": read, "own": own, "news": news}
         self._characters, self._tokens = characters, tokens
         self._reserved = 0

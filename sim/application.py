@@ -59,6 +59,7 @@ def perform(scenario: Scenario, directory: Path, command: str, resume: bool = Fa
 
 def _rarely_collect() -> None:
     """Have Python look for cyclic garbage seldom: with a thousand calls in flight it would else spend more than calling does."""
+    gc.collect()  # what the last arm of a sweep left must not be kept for good
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
 

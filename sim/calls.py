@@ -42,7 +42,6 @@ class Recorded(Wrapper):
         super().__init__(backend)
         self._calls: dict[int, list[Call]] = {}
         self.done = 0
-        self.tokens = 0
 
     async def complete(self, request: Request) -> Completion:
         calls = self._calls.setdefault(request.step, [])
@@ -53,7 +52,6 @@ class Recorded(Wrapper):
             raise
         calls.append(Call(request, self.model, completion))
         self.done += 1
-        self.tokens += completion.completion_tokens or 0
         return completion
 
     def take(self, step: int) -> list[Call]:

@@ -76,7 +76,8 @@ async def estimate(scenario: Scenario) -> list[Estimate]:
             continue
         built: Backend | list[Backend] = build(group.backend, f"agents.groups.{name}.backend")
         first = built[0] if isinstance(built, list) else built
-        backends.append(stands.setdefault(first.model, _Wordy(first.model, first.prompt_form)))
+        model = first.model or "the recorded model"
+        backends.append(stands.setdefault(model, _Wordy(model, first.prompt_form)))
     if not stands:
         return []
     people = society(scenario, tuple(backends))

@@ -11,8 +11,8 @@ import hashlib
 import json
 import sqlite3
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import zip_longest
 from math import isclose
@@ -88,7 +88,8 @@ class EventLog:
     @property
     def facts(self) -> dict[str, Any]:
         """The facts about the run so far, by key."""
-        return {key: json.loads(value) for key, value in self._connection.execute('SELECT key, value FROM "meta"')}
+        with self._reading() as connection:
+            return {key: json.loads(value) for key, value in connection.execute('SELECT key, value FROM "meta"')}
 
     def commit(self) -> None:
         """Write all that was gathered in one transaction: all of it, or, on an error, nothing.
@@ -110,9 +111,10 @@ class EventLog:
         for table, rows in pending.items():
             names = columns(table)
             kept = [k for k, name in enumerate(names) if name not in TIMES.get(table, ())]
-            if table not in self._held:
-                self._held[table] = self._connection.execute(f'SELECT * FROM "{table}" ORDER BY rowid')
-            there = self._held[table].fetchmany(len(rows)) if rows else []
+            with self._reading() as connection:
+                if table not in self._held:
+                    self._held[table] = connection.execute(f'SELECT * FROM "{table}" ORDER BY rowid')
+                there = self._held[table].fetchmany(len(rows)) if rows else []
             for row, held in zip_longest(rows, there):
                 if row is None or held is None or not all(_same(row[k], held[k]) for k in kept):
                     raise LogError(
@@ -139,6 +141,14 @@ class EventLog:
         self._connection.close()
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """LogError for a file that cannot be read."""
+        try:
+            yield self._connection
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
     def _writing(self) -> _Transaction:
         return _Transaction(self._connection, self.path)
@@ -205,13 +215,22 @@ class Run:
 
         if name not in TABLES:
             raise LogError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
-        rows = self._connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid').fetchall()
+        rows = self._rows(f'SELECT * FROM "{name}" ORDER BY rowid')
         return pd.DataFrame.from_records(rows, columns=list(columns(name)))
 
     @cached_property
     def meta(self) -> dict[str, Any]:
         """Facts about the run: scenario, seed, versions, axes, instruments, whether it finished."""
-        return {key: json.loads(value) for key, value in self._connection.execute("SELECT key, value FROM meta")}
+        try:
+            return {key: json.loads(value) for key, value in self._rows("SELECT key, value FROM meta")}
+        except (TypeError, ValueError) as error:
+            raise LogError(f"cannot read the event log {self.path}: {error}") from error
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
     @cached_property
     def agents(self) -> pd.DataFrame:

@@ -159,7 +159,8 @@ class Recorder:
             said = (answer.text, answer.status, None if answer.status == "ok" else answer.raw)
             model = made[0].model if made else None
             attempts = sum(call.outcome.attempts for call in made)
-            self._log.add("interview", [(step, agent, name, *said, model, len(made), attempts, *tokens)])
+            faults = ",".join(name for call in made for name in call.outcome.faults)
+            self._log.add("interview", [(step, agent, name, *said, model, len(made), attempts, faults, *tokens)])
 
     def intervened(self, step: int, name: str, sent: Messages, stopped: NDArray[np.bool_]) -> None:
         """An intervention withheld messages."""

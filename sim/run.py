@@ -35,7 +35,7 @@ from contagium.sim.log import EventLog, LogError
 from contagium.sim.observer.instrument import Material
 from contagium.sim.observer.observer import STATED, Observer
 from contagium.sim.populate import populate
-from contagium.sim.record import Recorder, facts
+from contagium.sim.record import REFUSED, Recorder, facts
 from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Dataflow, Rounds, Schedule, refusal
 
@@ -45,7 +45,7 @@ FEWEST_TURNS = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands after a step."""
+    """Where a run stands after a step. tokens: written since this start, so without what the journal knew."""
 
     step: int
     steps: int
@@ -213,7 +213,7 @@ def _backends(
             endpoints: Backend | list[Backend] = build(group.backend, where)
             with _refused(f"{where}: "):
                 backend = assemble(endpoints, rules, budget, journal, notice)
-            if budget.caps.cost is not None and backend.model not in budget.prices:
+            if budget.caps.cost is not None and backend.model and backend.model not in budget.prices:
                 raise ScenarioError(f"budget.cost: no price for {backend.model}; give one in budget.prices")
             built[key] = Recorded(backend)
         found.append(built[key])
@@ -228,6 +228,7 @@ class Running:
         self._recorder = Recorder(log, lab)
         self._models = lab.models
         self._begun = time.perf_counter()
+        self._tokens = -self._written()
         self._interviews = Interviews(lab.scenario.observer.interviews, lab.streams)
         self._turns: deque[tuple[int, Counter[str]]] = deque()
         self._answered = False
@@ -259,10 +260,14 @@ class Running:
             step=step + 1,
             steps=lab.scenario.steps,
             calls=sum(backend.done for backend in self._models),
-            tokens=sum(backend.tokens for backend in self._models),
+            tokens=self._tokens + self._written(),
             infectious=int(lab.observer.is_case().sum()),
             seconds=time.perf_counter() - self._begun,
         )
+
+    def _written(self) -> int:
+        """Tokens that models have written for this run, those of an earlier start included."""
+        return sum(spent.completion_tokens for spent in self._lab.budget.spent.values())
 
     async def close(self) -> None:
         """Leave no turn under way."""
@@ -288,6 +293,8 @@ class Running:
         lost = sum((counts for _, counts in self._turns), Counter[str]())
         if turns >= FEWEST_TURNS and lost.total() > most * turns:
             message = f"{lost.total()} of the last {turns} turns are missing ({_listed(lost)}), above run.max_missing={most:g}"
+            if any(reason in REFUSED or reason.startswith("empty_") for reason in lost):
+                message += "; a resumed run asks again for what failed, but not for what was answered by nothing or a refusal"
             raise BackendError(message, reason="missing", fatal=True)
 
     def _intervene(self, sent: Messages) -> np.ndarray:
@@ -318,6 +325,8 @@ async def run(
     with _claimed(directory):
         if not resume and any((directory / name).exists() for name in OURS):
             raise LogError(f"{directory} already holds a run; choose another directory (hydra.run.dir=…) or resume it (resume=…)")
+        if resume and journal is not None and (directory / "run.db").exists() and not journal.path.exists():
+            raise LogError(f"{journal.path} is missing: without it every call of the run would be made again")
         try:
             async with AsyncExitStack() as stack:
                 if not resume:
@@ -351,23 +360,34 @@ def _claimed(directory: Path) -> Iterator[None]:
     """Hold a directory for this process alone. LogError if another one runs there."""
     handle = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LogError(f"another process is running in {directory}") from error
         yield
-    except BlockingIOError as error:
-        raise LogError(f"another process is running in {directory}") from error
     finally:
         os.close(handle)
 
 
 def _write(path: Path, scenario: Scenario) -> None:
-    composed = scenario.model_dump(mode="json", by_alias=True)
-    path.write_text(yaml.safe_dump(composed, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    """Keep the scenario, whole or not at all: with it and the journal a run can be gone on with."""
+    text = yaml.safe_dump(scenario.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _open(log: EventLog, laboratory: Laboratory, command: str) -> None:
     """Say in the log what begins, or goes on."""
-    if log.facts:
-        log.meta({"status": "running", "reason": None, "resumed": log.facts["resumed"] + 1})
+    if known := log.facts:
+        scenario = laboratory.scenario.model_dump(mode="json", by_alias=True)
+        log.meta({"status": "running", "reason": None, "resumed": known["resumed"] + 1, "scenario": scenario})
     else:
         log.meta(facts(laboratory, command))
 
@@ -382,7 +402,7 @@ async def _go(running: Running, laboratory: Laboratory, log: EventLog, watch: Ca
     except BaseException as error:
         log.discard()
         if laboratory.budget.in_flight:
-            laboratory.notice(f"{laboratory.budget.in_flight} calls are under way and will be kept; Ctrl-C again leaves them")
+            laboratory.notice(f"{laboratory.budget.in_flight} calls are under way and will be kept; Ctrl-C leaves them")
         status, reason = _ending(error)
         # On a full disk this fails too; the error that ended the run is the one to tell.
         with suppress(LogError):

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contagium.agents.persona import Persona
+from contagium.agents.policy import Question
+from contagium.agents.structured import closed_list
 from contagium.envs.pressure import PressureEvent
 from contagium.sim.build import ScenarioError, first_error
 from contagium.sim.credentials import refusals
@@ -90,6 +92,13 @@ class InterviewSpec(Strict):
     question: Annotated[str, Field(min_length=1)]
     every: Annotated[int, Field(ge=1)] = 1
     options: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> InterviewSpec:
+        Question(self.question, self.options)
+        if self.options:
+            closed_list("answer", self.options)
+        return self
 
 
 class ObserverSpec(Strict):

@@ -118,6 +118,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "model TEXT",
         "calls INTEGER NOT NULL",
         "attempts INTEGER NOT NULL",
+        "faults TEXT NOT NULL",
         "prompt_tokens INTEGER NOT NULL",
         "completion_tokens INTEGER NOT NULL",
     ),

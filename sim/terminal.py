@@ -37,13 +37,15 @@ def announce(console: Console, lab: Laboratory) -> None:
 
 def _estimates(lab: Laboratory) -> list[str]:
     """For each language model, how many calls it will get, and how long they take where it could be timed."""
-    steps, every = lab.scenario.steps, lab.scenario.observer.report_every
-    reports = len(range(0, steps, every)) if every else 0
-    lines = []
+    steps, observer = lab.scenario.steps, lab.scenario.observer
+    asides = [spec.every for spec in observer.interviews.values()] + ([observer.report_every] if observer.report_every else [])
+    turns = steps * (2 if lab.world.choices else 1) + sum(len(range(0, steps, every)) for every in asides)
+    before = sum(spent.calls for spent in lab.budget.spent.values())
+    lines = [f"Going on after {before} calls; what is in the journal is not asked again"] if before else []
     for backend in lab.models:
         asked = sum(int((lab.population.group == g).sum()) for g, b in enumerate(lab.backends) if b is backend)
-        calls = asked * (steps + reports)
-        line = f"At most {calls} calls of {escape(backend.model)}"
+        calls = asked * turns
+        line = f"Up to {calls} calls of {escape(backend.model)}, summaries and retries aside"
         if backend.seconds_per_call:
             seconds = calls * backend.seconds_per_call
             line += f", {seconds / 60:.0f} min" if seconds >= 90 else f", {seconds:.0f} s"
@@ -82,8 +84,10 @@ class Live:
 
     def update(self, progress: Progress) -> None:
         note = f"infectious {progress.infectious}"
+        if progress.tokens:
+            note = f"{progress.tokens / progress.seconds:.0f} tokens/s, {note}"
         if progress.calls:
-            note = f"{progress.calls} calls, {progress.tokens / progress.seconds:.0f} tokens/s, {note}"
+            note = f"{progress.calls} calls, {note}"
         self._bar.update(self._task, completed=progress.step, note=note)
         if not self._console.is_terminal and (progress.step % self._every == 0 or progress.step == progress.steps):
             self._console.print(f"step {progress.step}/{progress.steps}: {note}, {progress.seconds:.0f} s")
@@ -110,7 +114,8 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
     table.add_row(
         "missing turns", f"{summary['missing_turns']} of {turns}", style="bold red" if summary["missing_turns"] else None
     )
-    for key, words in (("refused_turns", "refused turns"), ("failed_calls", "failed calls")):
+    rows = (("refused_turns", "refused turns"), ("failed_calls", "failed calls"), ("unread_answers", "unread answers"))
+    for key, words in rows:
         if summary[key]:
             table.add_row(words, str(summary[key]), style="bold red")
     if summary["faults"]:

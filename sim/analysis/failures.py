@@ -8,12 +8,12 @@ import pandas as pd
 
 from contagium.sim.log import Run
 
-PAID = ["model", "prompt_tokens", "completion_tokens", "attempts"]
+PAID = ["model", "prompt_tokens", "completion_tokens", "attempts", "faults"]
 
 
 @dataclass(frozen=True)
 class Failures:
-    """Counts over a whole run; calls, attempts, tokens and cost include those of interviews, faults do not.
+    """Counts over a whole run, calls made for interviews included.
 
     asked: turns that a model was asked for. missing, refused: reason → turns without a result; a refused turn is one the model
     answered but would not play. calls, failed: calls in all, and reason → those that failed. attempts: tries, retries included.
@@ -48,6 +48,7 @@ def failures(run: Run) -> Failures:
     asked = pd.concat([run.table("report")["status"], run.table("interview")["status"]])
     interviews = run.table("interview")
     paid = pd.concat([calls[PAID].assign(calls=1), interviews[[*PAID, "calls"]]])
+    faults = paid["faults"].str.split(",").explode()
     tokens = {key: int(paid[key].fillna(0).sum()) for key in ("prompt_tokens", "completion_tokens")}
     served = calls[ok].groupby("model")["served"].unique()
     return Failures(
@@ -55,9 +56,9 @@ def failures(run: Run) -> Failures:
         missing=_counts(turns.loc[turns["status"] == "missing", "reason"]),
         refused=_counts(turns.loc[turns["status"] == "refused", "reason"]),
         calls=int(paid["calls"].sum()),
-        failed=_counts(calls.loc[~ok, "reason"]),
+        failed=_counts(pd.concat([calls.loc[~ok, "reason"], interviews.loc[interviews["status"] == "missing", "raw"]])),
         attempts=int(paid["attempts"].sum()),
-        faults=_counts(calls["faults"].str.split(",").explode().loc[lambda names: names.fillna("") != ""]),
+        faults=_counts(faults[faults.fillna("") != ""]),
         truncated=int((ok & (calls["reason"] == "length")).sum()),
         refusals=int((ok & calls["reason"].isin(["refusal", "filter"])).sum()),
         unread=int((asked != "ok").sum()),
@@ -72,11 +73,18 @@ def _counts(names: pd.Series) -> dict[str, int]:
 
 
 def _cost(run: Run, paid: pd.DataFrame) -> float | None:
+    """Cost of what was asked for, at the stated prices. None: a model has no price, or a server counted no tokens."""
     prices = run.meta["scenario"].get("budget", {}).get("prices", {})
+    asked = paid[paid["attempts"] > 0]
     total = 0.0
-    for model, part in paid.groupby("model"):
-        if model not in prices:
+    for model, part in asked.groupby("model"):
+        answered = part[part["attempts"] > part["faults"].map(_tries)]
+        if model not in prices or answered[["prompt_tokens", "completion_tokens"]].isna().any(axis=None):
             return None
         price = prices[model]
         total += (part["prompt_tokens"].sum() * price["input"] + part["completion_tokens"].sum() * price["output"]) / 1e6
-    return total if len(paid) else None
+    return total if len(asked) else None
+
+
+def _tries(faults: str) -> int:
+    return len([name for name in faults.split(",") if name])

@@ -90,7 +90,7 @@ def _reasons(run: Run, found: Findings) -> dict[str, str]:
     if found.peak is None:
         reasons["peak_prevalence"] = reasons["peak_step"] = "no compartments were recorded"
     if found.failures.cost is None:
-        reasons["cost"] = "no price is given for each model in budget.prices" if found.failures.calls else "no model was asked"
+        reasons["cost"] = "not every model has a price in budget.prices, or a server counted no tokens"
     if found.explained is None:
         reasons["explained"] = "no cases but the index cases"
     if run.meta.get("wall_seconds") is None:

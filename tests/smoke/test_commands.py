@@ -30,7 +30,7 @@ def commands() -> list[str]:
 
 
 def made_small(command: str, server: str) -> list[str]:
-    """The command's arguments: few agents and steps, two values of each in a sweep, a parrot for a model, words for an encoder."""
+    """The arguments, made small: few agents and steps, two values in a sweep, a parrot for a model, words for an encoder."""
     words = shlex.split(command, comments=True)
     arguments = words[3:] if words[0] == "python" else words[1:]
     if {"--help", "--cfg"} & set(arguments) or "".join(arguments).startswith(("resume=", "verify=")):

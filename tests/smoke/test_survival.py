@@ -126,12 +126,18 @@ def _live(made: Scenario, directory: Path, resume: bool) -> None:
     asyncio.run(run(prepare(made, directory), "test", lambda progress: None, lambda: None, resume))
 
 
+PRELOADED = [
+    *("pytest", "hydra", "contagium.sim.application", "contagium.sim.analysis.figures", "contagium.sim.analysis.report"),
+    *("contagium.sim.observer.lexicon", "contagium.sim.observer.persona_lexicon", "contagium.sim.observer.self_report"),
+    *("contagium.agents.speaking", "contagium.agents.backends.openai", "contagium.agents.backends.forms", "contagium.envs.forum"),
+]
+
+
 @pytest.fixture(scope="module")
 def forks() -> multiprocessing.context.ForkServerContext:
     """Processes that need not import everything anew."""
     context = multiprocessing.get_context("forkserver")
-    modules = ("sim.__main__", "sim.application", "sim.analysis.outputs", "sim.analysis.report", "sim.observer.lexicon")
-    context.set_forkserver_preload([f"contagium.{name}" for name in (*modules, "agents.backends.openai")])
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 
@@ -155,7 +161,7 @@ def killed_until_done(
         calls, seconds = next(moments)
         before = sum(asked.values())
         while process.exitcode is None and sum(server.stats()["asked"].values()) < before + calls:
-            time.sleep(0.005)
+            time.sleep(0.02)
         process.join(seconds)
         if process.exitcode is None:
             os.kill(process.pid or 0, signal.SIGKILL)

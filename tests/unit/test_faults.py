@@ -64,20 +64,20 @@ def test_of_a_third_that_fails_nothing_is_lost(doors: int, faulty: ModuleType) -
         servers = [faulty.FaultyServer(0.3, seed) for seed in range(doors)]
         for server in servers:
             await server.start()
-        async with stack(*servers) as backend:
-            done = await ask(backend, range(300))
+        async with stack(*servers, timeout=0.6) as backend:
+            done = await ask(backend, range(150))
         for server in servers:
             await server.stop()
         return done, servers
 
     done, servers = asyncio.run(run())
-    assert [completion.text for completion in done] == parrots_own(range(300))
+    assert [completion.text for completion in done] == parrots_own(range(150))
     counted = Counter(fault for completion in done for fault in completion.faults)
     assert counted == sum((server.reasons() for server in servers), Counter())
     assert set(counted) == set(faulty.FAULTS.values())
     assert all(completion.attempts == 1 + len(completion.faults) for completion in done)
     completed = sum((server.completed for server in servers), Counter())
-    assert completed == {faulty.content_of_request(call(seed)): 1 for seed in range(300)}
+    assert completed == {faulty.content_of_request(call(seed)): 1 for seed in range(150)}
 
 
 def test_the_same_faults_each_time(faulty: ModuleType) -> None:

@@ -54,9 +54,8 @@ def contagium(
     return command
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
-    """Step, agent and purpose of each call that the model really gets."""
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
+    """Step, agent and purpose of each call that the model really gets from now on."""
     got: list[tuple[int, int, str]] = []
     answer = Parrot.complete
 
@@ -68,13 +67,31 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
     return got
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
+    return counted(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[tuple[int, int, str]]]:
+    """Digest of a run that nothing disturbs, and its calls in order."""
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["contagium"])
+        patch.setattr("contagium.sim.application.write_outputs", summary_alone)
+        calls = counted(patch)
+        assert application._run(["contagium", *RUN, f"hydra.run.dir={directory}"]) == 0
+    return digest(directory), sorted(calls)
+
+
 @pytest.mark.parametrize("calls", [1, 7, 20, 33])
 def test_a_run_that_reached_its_budget_goes_on_to_the_same_end(
-    calls: int, contagium: Callable[..., tuple[int, str]], asked: list[tuple[int, int, str]], tmp_path: Path
+    calls: int,
+    contagium: Callable[..., tuple[int, str]],
+    asked: list[tuple[int, int, str]],
+    whole: tuple[str, list[tuple[int, int, str]]],
+    tmp_path: Path,
 ) -> None:
-    assert contagium(*RUN, "hydra.run.dir=whole")[0] == 0
-    all_calls = sorted(asked)
-    asked.clear()
     status, said = contagium(*RUN, "hydra.run.dir=run", f"budget.calls={calls}")
     assert status == 3
     assert f"budget.calls: {calls} of {calls} calls were sent" in said
@@ -84,17 +101,19 @@ def test_a_run_that_reached_its_budget_goes_on_to_the_same_end(
     log.close()
     status, said = contagium(f"resume={tmp_path / 'run'}", "budget.calls=null")
     assert status == 0, said
-    assert sorted(asked) == all_calls
-    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+    assert (digest(tmp_path / "run"), sorted(asked)) == whole
     finished = open_run(tmp_path / "run")
     assert (finished.meta["status"], finished.meta["resumed"]) == ("finished", 1)
     finished.close()
 
 
 def test_too_many_missing_turns_stop_a_run_and_resuming_asks_for_them_again(
-    contagium: Callable[..., tuple[int, str]], asked: list[tuple[int, int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    contagium: Callable[..., tuple[int, str]],
+    asked: list[tuple[int, int, str]],
+    whole: tuple[str, list[tuple[int, int, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    assert contagium(*RUN, "hydra.run.dir=whole")[0] == 0
     answer, down = Parrot.complete, [True]
 
     async def flaky(self: Parrot, request: Request) -> Completion:
@@ -114,7 +133,7 @@ def test_too_many_missing_turns_stop_a_run_and_resuming_asks_for_them_again(
     asked.clear()
     assert contagium(f"resume={tmp_path / 'run'}")[0] == 0
     assert min(step for step, _, _ in asked) == 3
-    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+    assert digest(tmp_path / "run") == whole[0]
 
 
 def test_missing_turns_below_the_threshold_stay_missing_when_a_run_is_resumed(
@@ -282,3 +301,69 @@ def test_a_resumed_log_refuses_another_version(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LogError, match="schema version 99"):
         EventLog(tmp_path / "run.db", resume=True)
+
+
+def test_without_its_journal_a_run_is_not_paid_for_again(
+    contagium: Callable[..., tuple[int, str]], asked: list[tuple[int, int, str]], tmp_path: Path
+) -> None:
+    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
+    (tmp_path / "run" / "journal.db").unlink()
+    asked.clear()
+    status, said = contagium(f"resume={tmp_path / 'run'}")
+    assert status == 2
+    assert "journal.db is missing" in said
+    assert asked == []
+
+
+def test_a_damaged_log_is_named_in_one_line(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
+    log = tmp_path / "run" / "run.db"
+    whole = log.read_bytes()
+    seen = set()
+    for place in range(100, len(whole), len(whole) // 9):
+        log.write_bytes(whole[:place] + bytes(4000) + whole[place + 4000 :])
+        status, said = contagium(f"resume={tmp_path / 'run'}")
+        assert "Traceback" not in said
+        seen.add(status)
+        # The cap is reached again where the damage hit nothing that is read.
+        assert status == 3 or "event log" in said or "does not repeat itself" in said
+    assert seen & {1, 2}
+
+
+def test_failed_interviews_are_counted(
+    contagium: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answer = Parrot.complete
+
+    async def shy(self: Parrot, request: Request) -> Completion:
+        if request.purpose.startswith("interview"):
+            raise BackendError("not now", reason="rejected")
+        return await answer(self, request)
+
+    monkeypatch.setattr(Parrot, "complete", shy)
+    status, said = contagium(*RUN, "+observer.interviews.wish={question: What now?, every: 3}", "hydra.run.dir=run")
+    assert status == 0
+    assert "unread answers" in said
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["failed_calls"] == summary["unread_answers"] == summary["faults"]["rejected"] == 16
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "+observer.interviews={q: {question: x, options: [a, a]}}",
+        '+observer.interviews={q: {question: x, options: [""]}}',
+        '+observer.interviews={q: {question: "  "}}',
+        "memory.tokens=5",
+        "calls.base_delay=100",
+        "budget.calls=-1",
+        "run.max_missing=2",
+        "run.schedule=fast",
+        "budget.prices={m: {input: -1, output: 1}}",
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(override: str, contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    status, said = contagium(*RUN, override, "hydra.run.dir=run")
+    assert status == 2
+    assert said.count("\n") == 1, said
+    assert not (tmp_path / "run").exists()

@@ -173,12 +173,12 @@ def tells(kind: str, make: Callable[[Network], World], network: Network, seed: i
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("world", WORLDS)
 def test_acts_messages_exposures_and_observations_are_equal(world: str, network: str) -> None:
-    for seed in (1, 2):
-        ties = NETWORKS[network](SIZE, Streams(seed))
-        rounds = tells("rounds", WORLDS[world], ties, seed, 0)
-        assert rounds[3] > 0, "some turns are missing"
-        for order in (1, 2):
-            assert tells("dataflow", WORLDS[world], ties, seed, order) == rounds
+    seed = 1 + list(NETWORKS).index(network) + len(NETWORKS) * list(WORLDS).index(world)  # another one in each case
+    ties = NETWORKS[network](SIZE, Streams(seed))
+    rounds = tells("rounds", WORLDS[world], ties, seed, 0)
+    assert rounds[3] > 0, "some turns are missing"
+    for order in (1, 2):
+        assert tells("dataflow", WORLDS[world], ties, seed, order) == rounds
 
 
 @pytest.mark.parametrize(
