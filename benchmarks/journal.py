@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 
 from contagium.agents.backends.backend import Backend, Completion, PromptForm, Request, Turn
-from contagium.agents.backends.journal import Journal, Journaled
+from contagium.agents.backends.journal import Journal
 from contagium.agents.backends.journal_file import PAGE
+from contagium.agents.backends.journaled import Journaled
 from contagium.agents.backends.parrot import PLAIN_LINES
 
 LATENCY = 0.05  # seconds

@@ -1,4 +1,4 @@
-"""A limit on calls in flight that finds by itself how many an endpoint bears."""
+"""A limit on calls in flight that finds by itself how many an endpoint bears, and where calls are paced."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from contagium.agents.backends.backend import Backend, BackendError, Completion, Request
+from contagium.agents.backends.rate import Pace
 from contagium.agents.backends.wrapper import Wrapper
 
 CUTS = {"rate_limit": 0.8, "unavailable": 0.8, "timeout": 0.5}
@@ -23,23 +24,25 @@ LONGEST_HOLD = 60.0
 class Adaptive(Wrapper):
     """Lets as many calls through at once as the endpoint bears; the others wait their turn in order.
 
-    start: limit at first. most: largest limit, None for the backend's `concurrency`. For calls that had to wait, or during
-    which others had to, it rises by one a success, so doubles each round trip, until the first cut; from then on by one a round trip (additive
-    increase, multiplicative decrease, which is fair among clients: Chiu & Jain 1989). It is cut at most once a round trip: only
-    for calls begun after the last cut. A wait that an overloaded endpoint asks for holds all new calls back, for 60 s at most.
+    start: limit at first. most: largest limit, None for the backend's `concurrency`. For each success of a call that had to
+    wait, or during which others had to, it rises by one, so doubles each round trip, until the first cut; from then on by one
+    a round trip (additive increase, multiplicative decrease, which is fair among clients: Chiu & Jain 1989). It is cut at most
+    once a round trip: only for calls begun after the last cut. A wait that an overloaded endpoint asks for holds all new calls
+    back, for 60 s at most. pace: asked right before a call is sent, after every other wait; None for as fast as may be.
     """
 
-    def __init__(self, backend: Backend, start: int = 64, most: int | None = None) -> None:
-        for name, value in (("start", start), ("most", most)):
+    def __init__(self, backend: Backend, start: int = 64, most: int | None = None, pace: Pace | None = None) -> None:
+        for name, value in (("start", start), ("most", most), ("concurrency", backend.concurrency)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         super().__init__(backend)
         self._most = backend.concurrency if most is None else most
+        self._pace = pace
         self._limit = float(min(start, self._most))
         self._doubling = True
         self._begun = self._begun_at_cut = self._begun_when_full = 0
         self._outstanding = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[tuple[asyncio.Future[None], Request]] = deque()
         self._held: asyncio.TimerHandle | None = None
 
     @property
@@ -61,18 +64,23 @@ class Adaptive(Wrapper):
         """Calls that wait their turn."""
         return len(self._queue)
 
+    @property
+    def held(self) -> bool:
+        """Whether the endpoint asked for a wait that is not over."""
+        return self._held is not None
+
     async def complete(self, request: Request) -> Completion:
-        waits = bool(self._queue) or self._held is not None or self._outstanding >= self.limit
+        waits = self.held or self._outstanding >= self.limit  # not if it is for the pace alone: that says nothing of the limit
         if waits:
             self._begun_when_full = self._begun
-            await self._turn()
-        else:
-            self._outstanding += 1
+        await self._turn(request)
         self._begun = number = self._begun + 1
         try:
             completion = await self.backend.complete(request)
             if waits or number <= self._begun_when_full:
                 self._raise()
+            if self._pace is not None:
+                self._pace.correct(request, completion)
             return completion
         except BackendError as error:
             self._cut(error, number)
@@ -80,9 +88,10 @@ class Adaptive(Wrapper):
         finally:
             self._leave()
 
-    async def _turn(self) -> None:
+    async def _turn(self, request: Request) -> None:
         place = asyncio.get_running_loop().create_future()
-        self._queue.append(place)
+        self._queue.append((place, request))
+        self._admit()
         try:
             await place
         except asyncio.CancelledError:
@@ -96,11 +105,14 @@ class Adaptive(Wrapper):
 
     def _admit(self) -> None:
         """Give out the free turns. One that is given counts as outstanding at once, so that nobody slips in between."""
-        while self._queue and self._held is None and self._outstanding < self.limit:
-            place = self._queue.popleft()
+        while self._queue and not self.held and self._outstanding < self.limit:
+            place, request = self._queue[0]
             if not place.cancelled():
+                if self._pace is not None and not self._pace.takes(request, later=self._admit):
+                    return
                 self._outstanding += 1
                 place.set_result(None)
+            self._queue.popleft()
 
     def _raise(self) -> None:
         if self._limit < self._most:

@@ -106,9 +106,9 @@ class Completion:
     """What came back.
 
     stop: why the reply ended. model: as the server names itself. prompt_tokens, completion_tokens: as the server counts them,
-    None where it does not say. latency: seconds of the attempt that succeeded. attempts: tries it took, at least 1; faults:
-    what the failed ones among them failed of, in order. fingerprint: of the server's configuration. endpoint: who answered,
-    where there are several. logprobs: the reply token by token, None where not asked for or not given.
+    None where it does not say. latency: seconds of the attempt that succeeded. attempts: tries it took, 0 for a reply from a
+    cache; faults: what the failed ones among them failed of, in order. fingerprint: of the server's configuration. endpoint:
+    who answered, where there are several. logprobs: the reply token by token, None where not asked for or not given.
     """
 
     text: str

@@ -70,7 +70,7 @@ class Budget:
     bytes of its prompt (a token is a byte or more), 16 tokens a turn, and its max_tokens. When that does not fit, the call
     waits for those under way to give back what they did not need; when none is under way, the cap is reached. A call whose
     reply was lost on the way may have been billed and counts with all that was set aside; so does one whose server counts no
-    tokens.
+    tokens. It does so without a cap too: the run may be resumed with one.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Budget:
         self._left = asyncio.Event()
         self._closed: BackendError | None = None
 
-    def begin(self, spent: Mapping[str, Spent]) -> None:
-        """The run starts, or goes on after having `spent` so much."""
-        self.spent = dict(spent)
+    def begin(self, spent: dict[str, Spent]) -> None:
+        """The run starts, or goes on after having `spent` so much by model. It goes on counting in this very mapping."""
+        self.spent = spent
         self._began = self._clock()
 
     @property
@@ -124,7 +124,7 @@ class Budget:
 
     async def enter(self, model: str, request: Request) -> Spent:
         """Set aside what `request` may cost. BackendError (fatal) if a cap is reached, or no more calls are to be sent."""
-        bound = Spent(1, *_bound(request)) if self._counts_tokens else Spent(1)
+        bound = Spent(1, *_bound(request))
         while True:
             self.check()
             broken = self._broken(model, bound)
@@ -221,7 +221,7 @@ class Budgeted(Wrapper):
 
 def _bound(request: Request) -> tuple[int, int]:
     """The most tokens a request can make a model read and write."""
-    prompt = sum(len(turn.content.encode()) + PER_TURN for turn in request.messages)
+    prompt = sum(len(turn.content.encode(errors="surrogatepass")) + PER_TURN for turn in request.messages)
     return prompt, request.sampling.max_tokens
 
 

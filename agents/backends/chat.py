@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import to_json
 
 from contagium.agents.backends.backend import BackendError, Completion, Request, Stop, Token
@@ -22,6 +22,8 @@ STOPS: dict[str, Stop] = {
     "content_filter": "filter",
     "refusal": "refusal",
 }
+MOST_TOKENS = 2**53
+"""The largest whole number that every JSON reader and the journal hold exactly (RFC 8259 section 6). No reply has more tokens."""
 SUFFIX = ("-", ":", "@", "/")
 """What may follow a model's name in a fuller name of it: a date, a tag, a version, a file."""
 
@@ -57,15 +59,24 @@ class _Choice(BaseModel):
     logprobs: Logprobs | None = None
 
 
+def _count(value: object) -> int | None:
+    """A number of tokens, None where it cannot be one: a bad count does not make a bad reply."""
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
+
+
+def _mapping(value: object) -> object:
+    return value if isinstance(value, dict) else None
+
+
 class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Annotated[int | None, BeforeValidator(_count)] = None
+    completion_tokens: Annotated[int | None, BeforeValidator(_count)] = None
 
 
 class _Reply(BaseModel):
     choices: list[_Choice]
     model: str | None = None
-    usage: _Usage | None = None
+    usage: Annotated[_Usage | None, BeforeValidator(_mapping)] = None
     system_fingerprint: str | None = None
 
 

@@ -1,9 +1,9 @@
 """The file in which calls to language models are kept: its rows, how they are read back, and how it is checked.
 
 A journal is one SQLite file. Table `call` has one row a call: `request` holds `Request.canonical`, whose SHA-256 is `key`, and
-`checksum` is the CRC-32 of everything else. Table `meta` holds what is known of each model. So a flipped bit is found wherever
-it stands: by a key, by a checksum, by SQLite's own check of its pages, by comparing the tables' declarations, or by the sums in
-the write-ahead log.
+`checksum` is the CRC-32 of everything else. Table `meta` holds what is known of each model, and what was
+spent. So a flipped bit is found wherever it stands: by a key, by a checksum, by SQLite's own check of its pages, by comparing
+the tables' declarations, or by the sums in the write-ahead log.
 """
 
 from __future__ import annotations
@@ -142,7 +142,10 @@ class Reader:
             raise JournalError(f"{self.path}: {error}") from error
 
     def meta(self) -> dict[str, Any]:
-        """What is known of the models: under "model NAME" its prompt_form and concurrency."""
+        """What is known beside the calls.
+
+        Under "model NAME" its prompt_form and concurrency; under "spent", by model, the fields of `budget.Spent`.
+        """
         with plainly("read", self.path):
             rows = self.connection.execute("SELECT key, value, checksum FROM meta").fetchall()
         for key, value, kept in rows:
@@ -251,8 +254,10 @@ def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 
 def put(connection: sqlite3.Connection, key: str, value: object) -> None:
+    """Set an entry of `meta`. An update in place, unlike a replacement, writes no page of the index."""
     dumped = json.dumps(value)
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, dumped, checksum((key, dumped))))
+    update = "ON CONFLICT (key) DO UPDATE SET value = excluded.value, checksum = excluded.checksum"
+    connection.execute(f"INSERT INTO meta VALUES (?, ?, ?) {update}", (key, dumped, checksum((key, dumped))))
 
 
 def _dumped(outcome: Completion | BackendError) -> str:

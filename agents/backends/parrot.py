@@ -79,6 +79,8 @@ class Parrot:
                 raise ValueError(f"{name} must be in [0, 1], got {value}")
         if not markers or not all(markers):
             raise ValueError(f"markers must be words, at least one, got {markers!r}")
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, got {concurrency}")
         self.adoption = adoption
         self.recovery = recovery
         self.model = "parrot"

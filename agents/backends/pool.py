@@ -24,19 +24,22 @@ class _Door:
         self.pause = 0.0
         self.due: float | None = None
         self.trying = False
+        self.mistake = ""  # the last one said
 
     @property
-    def load(self) -> float:
-        """Calls it has, one more included, for each that it bears at once."""
-        return (self.backend.outstanding + self.backend.waiting + 1) / self.backend.limit
+    def load(self) -> tuple[bool, float]:
+        """Whether it is held back; calls it has, one more included, for each that it bears at once."""
+        return self.backend.held, (self.backend.outstanding + self.backend.waiting + 1) / self.backend.limit
 
 
 class Pool(Wrapper):
-    """Sends each call to the endpoint with the fewest calls for what it bears; among equals to each in turn.
+    """Sends each call to the endpoint with the fewest calls for what it bears; among equals to each in turn. One that asked for a
+    wait comes after those that did not.
 
     An endpoint is set aside after `aside_after` faults without a sign of life between them, or when it cannot be reached at the
     start while another can. After first_pause seconds, then after pauses that double up to longest_pause, one call tries it. If
-    all are aside, the one due first is used. notice: told in a line what is set aside and what is back.
+    all are aside, the one due first is used. One that could not be reached at the start stays aside until it can be entered;
+    that it cannot is no call's failure, another answers it. notice: told in a line what is set aside and what is back.
     """
 
     def __init__(
@@ -95,11 +98,11 @@ class Pool(Wrapper):
 
     async def complete(self, request: Request) -> Completion:
         door = self._choose()
+        if not door.entered and not await self._enters_late(door):
+            door = self._choose(late=False)
         trying = door.due is not None and not door.trying
         door.trying |= trying
         try:
-            if not door.entered:
-                await self._enter_late(door)
             completion = await door.backend.complete(request)
         except BackendError as error:
             if error.reason in DOWN:
@@ -113,18 +116,19 @@ class Pool(Wrapper):
         self._lives(door)
         return completion
 
-    def _choose(self) -> _Door:
+    def _choose(self, late: bool = True) -> _Door:
+        """The endpoint for a call. late: it may be one that is still to be entered. At least one was at the start."""
         self._last += 1
         count = len(self._doors)
         rotated = [self._doors[(self._last + place) % count] for place in range(count)]
         now = asyncio.get_running_loop().time()
         for door in rotated:
-            if door.due is not None and door.due <= now and not door.trying:
+            if door.due is not None and door.due <= now and not door.trying and (late or door.entered):
                 return door
         in_use = [door for door in rotated if door.due is None]
         if in_use:
             return min(in_use, key=lambda door: door.load)
-        return min(rotated, key=lambda door: door.due or 0.0)
+        return min((door for door in rotated if door.entered), key=lambda door: door.due or 0.0)
 
     async def _enter(self, door: _Door) -> None:
         async with door.opening:
@@ -132,12 +136,20 @@ class Pool(Wrapper):
                 await door.backend.__aenter__()
                 door.entered = True
 
-    async def _enter_late(self, door: _Door) -> None:
-        """Open an endpoint that could not be reached at the start. One that cannot be now concerns this call only."""
+    async def _enters_late(self, door: _Door) -> bool:
+        """Whether an endpoint that could not be reached at the start can be now."""
+        door.trying = True
         try:
             await self._enter(door)
         except BackendError as error:
-            raise BackendError(str(error), reason=error.reason, retryable=True) from error
+            if error.reason not in DOWN and str(error) != door.mistake:
+                door.mistake = str(error)
+                self._notice(f"{door.name} stays set aside: {error}")
+            self._set_aside(door, error)
+            return False
+        finally:
+            door.trying = False
+        return True
 
     def _failed(self, door: _Door, error: BackendError, trying: bool) -> None:
         door.faults += 1

@@ -9,9 +9,10 @@ from contagium.agents.backends.adaptive import Adaptive
 from contagium.agents.backends.backend import Backend
 from contagium.agents.backends.breaker import Breaking
 from contagium.agents.backends.budget import Budget, Budgeted
-from contagium.agents.backends.journal import Journal, Journaled
+from contagium.agents.backends.journal import Journal
+from contagium.agents.backends.journaled import Journaled
 from contagium.agents.backends.pool import Pool
-from contagium.agents.backends.rate import Rated
+from contagium.agents.backends.rate import Pace
 from contagium.agents.backends.replay import Replay
 from contagium.agents.backends.retry import Retrying
 from contagium.agents.backends.timed import Timed
@@ -21,9 +22,9 @@ from contagium.agents.backends.timed import Timed
 class CallRules:
     """How calls are made.
 
-    attempts: tries for a call in all, at least 1. base_delay, max_delay: seconds before the second try, and the longest wait.
-    requests_per_minute, tokens_per_minute: of all endpoints of a model together, None: as fast as they answer. patience: seconds
-    for which the run waits for a server that is down.
+    attempts: tries for a call in all, at least 1. base_delay, max_delay: seconds before the second try, and at most before
+    any, unless the server asks for more. requests_per_minute, tokens_per_minute: of all endpoints of a model together, None: as
+    fast as they answer. patience: seconds for which the run waits for a server that is down, or that asks for a wait.
     """
 
     attempts: int = 5
@@ -44,20 +45,21 @@ def assemble(
     """One backend of all `endpoints` of a model, with every behaviour a run needs. journal: None keeps no calls.
 
     From outside to inside: a call that is known is not made; one that failed is tried again; while the server is down everybody
-    waits; requests are paced; the least busy endpoint is chosen; each has its own limit of calls in flight; the budget has the
-    last word before a call is sent; and a call that takes too long is given up.
+    waits; the least busy endpoint is chosen; each has its own limit of calls in flight, and all share one pace, asked after every
+    wait so that calls which waited together do not leave together; the budget has the last word before a call is sent; and a
+    call that takes too long is given up.
     """
     if isinstance(endpoints, Replay):
         return endpoints  # what comes out of a journal is to come out as it went in, and costs nothing
     several = endpoints if isinstance(endpoints, Sequence) else (endpoints,)
-    doors = [Adaptive(Budgeted(Timed(endpoint), budget)) for endpoint in several]
+    paced = rules.requests_per_minute is not None or rules.tokens_per_minute is not None
+    pace = Pace(rules.requests_per_minute, rules.tokens_per_minute) if paced else None
+    doors = [Adaptive(Budgeted(Timed(endpoint), budget), pace=pace) for endpoint in several]
     pool = Pool(doors, notice=notice) if len(doors) > 1 else None
     backend: Backend = pool or doors[0]
-    if rules.requests_per_minute is not None or rules.tokens_per_minute is not None:
-        backend = Rated(backend, rules.requests_per_minute, rules.tokens_per_minute)
     alive = pool.alive if pool else _never
     backend = Breaking(backend, patience=rules.patience, notice=notice, alive=alive)
-    backend = Retrying(backend, rules.attempts, rules.base_delay, rules.max_delay)
+    backend = Retrying(backend, rules.attempts, rules.base_delay, rules.max_delay, rules.patience)
     return backend if journal is None else Journaled(backend, journal, gate=budget)
 
 

@@ -16,7 +16,7 @@ from contagium.agents.backends.llama import Llama
 from contagium.agents.backends.openai import OpenAI
 from contagium.agents.backends.parrot import Parrot
 from contagium.agents.backends.pool import Pool
-from contagium.agents.backends.rate import Rated
+from contagium.agents.backends.rate import Pace
 from contagium.agents.backends.retry import Retrying
 from contagium.agents.backends.timed import Timed
 
@@ -55,7 +55,7 @@ async def over_http(*wrappers: Callable[[Backend], Backend], doors: int = 0) -> 
 
 
 def paced(backend: Backend) -> Backend:
-    return Rated(backend, requests_per_minute=1e6, tokens_per_minute=1e9)
+    return Adaptive(backend, pace=Pace(requests_per_minute=1e6, tokens_per_minute=1e9))
 
 
 BACKENDS = [

@@ -180,4 +180,13 @@ def test_cancelled_calls_give_their_turns_back(in_no_time: Callable[..., Any]) -
 @pytest.mark.parametrize("field", ["start", "most"])
 def test_bad_settings_are_refused(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} must be at least 1, got 0"):
-        Adaptive(Parrot(), **{field: 0})
+        Adaptive(Parrot(), **{field: 0})  # type: ignore[arg-type]
+
+
+def test_a_backend_that_bears_no_call_is_refused() -> None:
+    backend = Parrot()
+    backend.concurrency = 0
+    with pytest.raises(ValueError, match="concurrency must be at least 1, got 0"):
+        Adaptive(backend)
+    with pytest.raises(ValueError, match="concurrency must be at least 1, got 0"):
+        Parrot(concurrency=0)

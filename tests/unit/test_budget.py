@@ -98,9 +98,11 @@ def test_what_may_have_been_billed_is_charged_in_full(reason: str, charged: int)
     assert budget.spent["m"].tokens == charged
 
 
-def test_a_server_that_counts_nothing_is_charged_in_full() -> None:
-    budget = Budget(Caps(tokens=1000))
-    ask(1, Model(counts=(None, None)), budget)
+@pytest.mark.parametrize("caps", [Caps(tokens=1000), Caps()])
+@pytest.mark.parametrize("counts", [(None, None), (30, None)])
+def test_a_server_that_does_not_count_is_charged_in_full(caps: Caps, counts: tuple[int | None, int | None]) -> None:
+    budget = Budget(caps)
+    ask(1, Model(counts=counts), budget)
     assert budget.spent["m"].tokens == 84 + PER_TURN + 50
 
 
@@ -119,8 +121,20 @@ def test_time_counts_from_the_start_and_what_was_spent_before_is_kept() -> None:
     now = [100.0]
     budget = Budget(Caps(calls=5, seconds=10), clock=lambda: now[0])
     now[0] = 500.0
-    budget.begin({"m": Spent(3, 90, 60)})
+    spent = {"m": Spent(3, 90, 60)}
+    budget.begin(spent)
     assert sorted(ask(4, Model(), budget)) == ["budget", "budget", "ok", "ok"]
+    assert spent == {"m": Spent(5, 150, 100)}  # who stores it sees what is added
+
+
+def test_half_a_character_is_counted_too() -> None:
+    async def go() -> None:
+        model, budget = Model(counts=(None, None)), Budget()
+        model.gate.set()
+        await Budgeted(model, budget).complete(Request((Turn("user", "\ud800"),), Sampling(max_tokens=50)))
+        assert budget.spent["m"] == Spent(1, 3 + PER_TURN, 50)
+
+    asyncio.run(go())
 
 
 def test_a_closed_gate_lets_calls_finish_and_none_begin() -> None:

@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 
 from contagium.agents.backends.backend import BackendError, Completion, PromptForm, Request, Token, Turn
-from contagium.agents.backends.budget import Spent
-from contagium.agents.backends.journal import Journal, Journaled, JournalError, verify
+from contagium.agents.backends.budget import Budget, Budgeted, Caps, Spent
+from contagium.agents.backends.journal import Journal, JournalError, verify
 from contagium.agents.backends.journal_file import PAGE, TABLES, Reader, Row, checksum
+from contagium.agents.backends.journaled import Journaled
+from contagium.agents.backends.retry import Retrying
 from contagium.envs.rng import Streams
 
 T = TypeVar("T")
@@ -135,6 +137,13 @@ async def settled(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
+def paid(backend: Counted, journal: Journal, caps: Caps | None = None, attempts: int = 3) -> Journaled:
+    """As in a run: a budget that counts in the journal."""
+    budget = Budget(caps)
+    budget.begin(journal.spent)
+    return Journaled(Retrying(Budgeted(backend, budget), attempts, base_delay=0.0), journal, budget)
+
+
 def run(scene: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(scene())
 
@@ -225,8 +234,10 @@ def test_a_known_call_is_not_sent_again(tmp_path: Path) -> None:
 def test_another_model_is_another_call(tmp_path: Path) -> None:
     async def scene() -> dict[str, Spent]:
         async with Journal(tmp_path / "journal.db") as journal:
+            budget = Budget()
+            budget.begin(journal.spent)
             for model in ("m", "n", "m"):
-                async with Journaled(Counted(model=model), journal) as journaled:
+                async with Journaled(Budgeted(Counted(model=model), budget), journal) as journaled:
                     await journaled.complete(ask(1))
             return journal.spent
 
@@ -268,7 +279,6 @@ def test_equal_calls_at_once_are_sent_once(tmp_path: Path) -> None:
             assert await calls[1] == await calls[2] == reply()
             assert calls[0].cancelled()
             assert (backend.sent, one.recalled, other.recalled) == (1, 1, 1)
-            assert journal.spent["m"].calls == 1
 
     run(scene)
 
@@ -278,7 +288,6 @@ def test_a_failure_is_known_too(tmp_path: Path) -> None:
         async with Journal(tmp_path / "journal.db") as journal, Journaled(backend, journal) as journaled:
             with pytest.raises(BackendError) as caught:
                 await journaled.complete(ask(1))
-            assert journal.spent == {"m": Spent(3, 0, 0)}
             return caught.value
 
     again = Counted()
@@ -303,21 +312,140 @@ def test_a_failure_that_ends_the_run_is_asked_again(tmp_path: Path, values: dict
 def test_failures_of_open_steps_are_forgotten_but_not_their_cost(tmp_path: Path) -> None:
     async def scene() -> None:
         async with Journal(tmp_path / "journal.db") as journal:
-            for step in range(4):
-                await journal.keep(ask(step, step), "m", failure())
+            async with paid(Counted(raises(failure())), journal) as backend:
+                for step in range(4):
+                    with pytest.raises(BackendError):
+                        await backend.complete(ask(step, step))
             await journal.keep(ask(9, 3), "m", reply())
         async with Journal(tmp_path / "journal.db") as journal:
             await journal.forget_failures(from_step=2)
             known = [isinstance(journal.recall(ask(step, step).key("m")), BackendError) for step in range(4)]
             assert known == [True, True, False, False]
             assert journal.recall(ask(9, 3).key("m")) == reply()
-            await journal.keep(ask(3, 3), "m", reply())
+            async with paid(Counted(), journal) as backend:
+                assert await backend.complete(ask(3, 3)) == reply()
             assert journal.recall(ask(3, 3).key("m")) == reply()
             spent = journal.spent
         async with Journal(tmp_path / "journal.db") as journal:
-            assert journal.spent == spent == {"m": Spent(4 * 3 + 2, 22, 6)}
+            assert journal.spent == spent == {"m": Spent(4 * 3 + 1, 11, 3)}
 
     run(scene)
+
+
+def test_no_resumption_passes_a_cap_on_calls(tmp_path: Path) -> None:
+    """Tries of a call that the cap cut short are in no row, and must count all the same."""
+
+    def busy(request: Request) -> Completion:
+        raise failure(attempts=1, faults=("server_error",))
+
+    async def scene(backend: Counted) -> None:
+        async with Journal(tmp_path / "journal.db") as journal, paid(backend, journal, Caps(calls=10), 4) as model:
+            outcomes = await asyncio.gather(*(model.complete(ask(k)) for k in range(3)), return_exceptions=True)
+            assert "budget" in [outcome.reason for outcome in outcomes if isinstance(outcome, BackendError)]
+
+    backend = Counted(busy)
+    for _ in range(4):
+        asyncio.run(scene(backend))
+        assert backend.sent == 10
+    assert verify(tmp_path) == []
+
+
+LOST = [
+    (failure(reason="timeout", retryable=False), (6 + 16, 40)),  # "Say 1." and its turn, and the reply: all may have been billed
+    (failure(reason="no_such_model", fatal=True), (0, 0)),
+    (reply(completion_tokens=None), (22, 40)),
+    (reply(), (11, 3)),
+]
+
+
+@pytest.mark.parametrize(("outcome", "tokens"), LOST)
+def test_what_the_budget_charged_is_charged_after_a_resumption(
+    tmp_path: Path, outcome: Completion | BackendError, tokens: tuple[int, int]
+) -> None:
+    async def scene() -> None:
+        answer = raises(outcome) if isinstance(outcome, BackendError) else lambda request: outcome
+        async with Journal(tmp_path / "journal.db") as journal, paid(Counted(answer), journal, attempts=1) as backend:
+            await asyncio.gather(backend.complete(ask(1)), return_exceptions=True)
+        for _ in range(2):
+            async with Journal(tmp_path / "journal.db") as journal:
+                assert journal.spent == {"m": Spent(1, *tokens)}
+
+    run(scene)
+
+
+def test_a_call_dropped_on_leaving_was_paid_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        backend, budget = Counted(), Budget()
+        backend.door.clear()
+        async with Journal(tmp_path / "journal.db") as journal:
+            budget.begin(journal.spent)
+            async with Journaled(Budgeted(backend, budget), journal, budget, grace=0.01) as journaled:
+                call = asyncio.create_task(journaled.complete(ask(1)))
+                await settled(lambda: backend.in_flight)
+            with pytest.raises(BackendError, match="the run ended"):
+                await call
+        async with Journal(tmp_path / "journal.db") as journal:
+            assert journal.recall(ask(1).key("m")) is None
+            assert journal.spent == {"m": Spent(1, 22, 40)}
+
+    run(scene)
+
+
+def test_a_kill_loses_no_call_that_was_under_way_at_the_last_commit(tmp_path: Path) -> None:
+    async def scene() -> None:
+        slow = Counted()
+        async with Journal(tmp_path / "journal.db") as journal, paid(slow, journal) as backend:
+            slow.door.clear()
+            calls = [asyncio.create_task(backend.complete(ask(k))) for k in range(3)]
+            await settled(lambda: slow.in_flight == 3)
+            await journal.keep(ask(9), "m", reply(), paid=False)
+            for suffix in ("", "-wal"):
+                shutil.copy(f"{tmp_path / 'journal.db'}{suffix}", f"{tmp_path / 'copy.db'}{suffix}")
+            slow.door.set()
+            await asyncio.gather(*calls)
+        async with Journal(tmp_path / "copy.db") as journal:
+            assert journal.spent == {"m": Spent(3, 0, 0)}
+
+    run(scene)
+
+
+def test_a_run_that_ends_before_it_begins_forgets_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Journal(tmp_path / "journal.db") as journal, paid(Counted(), journal) as backend:
+            await backend.complete(ask(1))
+        async with Journal(tmp_path / "journal.db") as journal, Journaled(Budgeted(Counted(), Budget()), journal):
+            pass
+        async with Journal(tmp_path / "journal.db") as journal:
+            assert journal.spent == {"m": Spent(1, 11, 3)}
+
+    run(scene)
+
+
+def test_what_was_spent_is_guarded_by_a_checksum(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Journal(tmp_path / "journal.db") as journal, paid(Counted(), journal) as backend:
+            await backend.complete(ask(1))
+
+    run(scene)
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        connection.execute("UPDATE meta SET value = REPLACE(value, '11', '10') WHERE key = 'spent'")
+    connection.close()
+    said = f"{tmp_path / 'journal.db'}: the checksum of the entry 'spent' in meta does not match"
+    assert verify(tmp_path) == [said]
+    with pytest.raises(JournalError) as caught:
+        run(scene)
+    assert str(caught.value) == said
+
+
+def test_spending_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Journal(tmp_path / "journal.db") as journal:
+            journal._own.execute("PRAGMA query_only=1")
+            journal.spent["m"] = Spent(1)
+
+    with pytest.raises(JournalError, match=r"cannot write the journal .*: attempt to write a readonly database"):
+        run(scene)
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
 
 
 def test_the_cache_serves_other_runs_and_each_run_stands_alone(tmp_path: Path) -> None:
@@ -329,17 +457,36 @@ def test_the_cache_serves_other_runs_and_each_run_stands_alone(tmp_path: Path) -
         return reply(str(request.seed), stop=stops[request.seed])
 
     async def scene(name: str) -> tuple[int, int, dict[str, Spent]]:
-        backend = Counted(answer)
-        async with Journal(tmp_path / name, cache=tmp_path / "cache.db") as journal, Journaled(backend, journal) as journaled:
-            outcomes = await asyncio.gather(*(journaled.complete(ask(k)) for k in range(5)), return_exceptions=True)
-            assert outcomes[:4] == [reply(str(k), stop=stops[k]) for k in range(4)]
+        backend, budget = Counted(answer), Budget()
+        async with Journal(tmp_path / name, cache=tmp_path / "cache.db") as journal:
+            budget.begin(journal.spent)
+            async with Journaled(Budgeted(backend, budget), journal, budget) as journaled:
+                outcomes = await asyncio.gather(*(journaled.complete(ask(k)) for k in range(5)), return_exceptions=True)
+            tries = [0, 0, 1, 1] if journaled.from_cache else [1] * 4
+            assert outcomes[:4] == [reply(str(k), stop=stops[k], attempts=tries[k]) for k in range(4)]
             return backend.sent, journaled.from_cache, journal.spent
 
-    assert asyncio.run(scene("one.db")) == (5, 0, {"m": Spent(4 + 3, 44, 12)})
-    assert asyncio.run(scene("two.db")) == (3, 2, {"m": Spent(2 + 3, 22, 6)})
+    assert asyncio.run(scene("one.db")) == (5, 0, {"m": Spent(5, 44, 12)})
+    assert asyncio.run(scene("two.db")) == (3, 2, {"m": Spent(3, 22, 6)})
     (tmp_path / "cache.db").unlink()
-    assert asyncio.run(scene("two.db")) == (0, 0, {"m": Spent(2 + 3, 22, 6)})
+    assert asyncio.run(scene("two.db")) == (0, 0, {"m": Spent(3, 22, 6)})
     assert verify(tmp_path / "one.db") == verify(tmp_path / "two.db") == []
+
+
+@pytest.mark.parametrize("text", ["", " \n\t"])
+def test_an_empty_reply_is_not_shared(tmp_path: Path, text: str) -> None:
+    async def scene(name: str, said: str) -> Completion:
+        backend = Counted(lambda request: reply(said))
+        async with Journal(tmp_path / name, cache=tmp_path / "cache.db") as journal, Journaled(backend, journal) as journaled:
+            return await journaled.complete(ask(1))
+
+    assert asyncio.run(scene("one.db", text)) == reply(text)
+    assert asyncio.run(scene("one.db", "known")) == reply(text)
+    assert asyncio.run(scene("two.db", "Good.")) == reply()
+    assert asyncio.run(scene("three.db", "known")) == reply(attempts=0)
+    (tmp_path / "cache.db").unlink()
+    shutil.copy(tmp_path / "one.db", tmp_path / "cache.db")  # a cache that holds one all the same
+    assert asyncio.run(scene("four.db", "Good.")) == reply()
 
 
 def test_a_cache_that_nobody_writes_is_read_without_a_trace(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The OpenAI backend, against a loopback server that misbehaves on demand."""
 
 import asyncio
+import json
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from contagium.agents.backends.backend import BackendError, Completion, Request, Sampling, Token, Turn
-from contagium.agents.backends.chat import is_same_model
+from contagium.agents.backends.chat import is_same_model, read_reply
 from contagium.agents.backends.openai import OpenAI, servers
 from contagium.agents.backends.retry import Retrying
 from contagium.agents.backends.timed import Timed
@@ -142,6 +143,35 @@ def test_a_reply_is_taken_apart() -> None:
             "stop": ["\n"],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ("0", 0),
+        (str(2**53), 2**53),
+        (str(2**53 + 1), None),
+        ("1" + "0" * 30, None),
+        ("-5", None),
+        ("9.5", None),
+        ("true", None),
+        ('"9"', None),
+        ("[]", None),
+        ("1e400", None),
+    ],
+)
+@pytest.mark.parametrize("field", ["prompt_tokens", "completion_tokens"])
+def test_a_count_that_cannot_be_one_is_none(field: str, stated: str, kept: int | None) -> None:
+    body = json.dumps(reply() | {"usage": {field: "STATED"}}).replace('"STATED"', stated)
+    completion = read_reply(body.encode(), "m", None, 0.1, "http://127.0.0.1", str)
+    assert (completion.text, getattr(completion, field)) == ("Good morning.", kept)
+
+
+@pytest.mark.parametrize("usage", [5, "much", [], None, {}])
+def test_a_usage_that_holds_no_counts_is_none(usage: object) -> None:
+    body = json.dumps(reply() | {"usage": usage}).encode()
+    completion = read_reply(body, "m", None, 0.1, "http://127.0.0.1", str)
+    assert (completion.text, completion.prompt_tokens, completion.completion_tokens) == ("Good morning.", None, None)
 
 
 def test_any_unicode_passes_unchanged() -> None:

@@ -173,14 +173,57 @@ def test_who_is_away_at_the_start_is_entered_later(in_no_time: Callable[..., Any
     assert (there.entered, away.entered) == (0, 0)
 
 
-def test_entering_late_in_vain_is_a_fault_of_that_call_alone(in_no_time: Callable[..., Any]) -> None:
-    async def run() -> list[Any]:
-        async with pool(Endpoint("there"), Endpoint("away", down=True)) as backend:
-            await asyncio.sleep(1.0)
-            return await ask(backend, 4)
+@pytest.mark.parametrize("reason", ["connection", "rejected"])
+def test_entering_late_in_vain_fails_no_call(reason: str, in_no_time: Callable[..., Any]) -> None:
+    """It is down at first, then up with another model, as its entering says: it is tried now and then, and never used."""
+    away, said = Endpoint("away", down=True), []  # type: ignore[var-annotated]
 
-    failed = [outcome for outcome in in_no_time(run()) if isinstance(outcome, BackendError)]
-    assert [(outcome.reason, outcome.retryable, outcome.fatal) for outcome in failed] == [("connection", True, False)]
+    async def run() -> list[Any]:
+        async with pool(Endpoint("there"), away, notice=said.append) as backend:
+            away.reason = reason
+            done = []
+            for _ in range(50):
+                await asyncio.sleep(5.0)
+                done += await ask(backend, 4)
+            return done
+
+    assert {outcome.endpoint for outcome in in_no_time(run())} == {"there"}
+    assert away.asked == []
+    first = "endpoint 2 of 2 is set aside, the others go on: away is away"
+    assert said == [first] + ["endpoint 2 of 2 stays set aside: away is away"] * (reason == "rejected")
+
+
+def test_who_cannot_be_entered_is_no_help_when_the_others_are_away(in_no_time: Callable[..., Any]) -> None:
+    there, away = Endpoint("there"), Endpoint("away", down=True)
+
+    async def run() -> list[Any]:
+        async with pool(there, away, aside_after=1) as backend:
+            away.reason = "rejected"
+            there.down = True
+            failed = await ask(backend, 1)
+            failed += await ask(backend, 3)
+            there.down = False
+            return failed + await ask(backend, 3)
+
+    outcomes = in_no_time(run())
+    assert {str(outcome) for outcome in outcomes[:4]} == {"there is away"}
+    assert {outcome.endpoint for outcome in outcomes[4:]} == {"there"}
+
+
+def test_nobody_queues_at_an_endpoint_that_is_held(in_no_time: Callable[..., Any]) -> None:
+    class Holding(Endpoint):
+        async def complete(self, request: Request) -> Completion:
+            self.asked.append(asyncio.get_running_loop().time())
+            raise BackendError("", reason="rate_limit", retryable=True, retry_after=30.0)
+
+    holding, idle = Holding("holding"), Endpoint("idle")
+
+    async def run() -> list[Any]:
+        async with pool(holding, idle) as backend:
+            await ask(backend, 2)
+            return await asyncio.wait_for(ask(backend, 20), 10.0)
+
+    assert {outcome.endpoint for outcome in in_no_time(run())} == {"idle"}
 
 
 def test_if_nobody_is_there_the_first_one_says_why(in_no_time: Callable[..., Any]) -> None:

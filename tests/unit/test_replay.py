@@ -75,6 +75,18 @@ def test_it_stands_in_for_the_recorded_model(tmp_path: Path) -> None:
     assert "no model 'o': choose one by backend.model, of m, n" in refused(Replay(str(tmp_path), "o"))
 
 
+def test_a_cache_can_be_replayed_too(tmp_path: Path) -> None:
+    async def scene() -> Completion:
+        async with Journal(tmp_path / "journal.db", cache=tmp_path / "cache.db") as journal:
+            await journal.describe("m", "transcript", 8)
+            await journal.keep(ask(1), "m", SAID)
+        async with Replay(str(tmp_path / "cache.db")) as replay:
+            assert (replay.model, replay.prompt_form, replay.concurrency) == ("m", "transcript", 8)
+            return await replay.complete(ask(1))
+
+    assert asyncio.run(scene()) == SAID
+
+
 def test_reading_leaves_the_run_untouched(tmp_path: Path) -> None:
     record(tmp_path / "journal.db")
     before = (tmp_path / "journal.db").read_bytes()

@@ -192,6 +192,11 @@ def test_a_cache_serves_a_second_run(
     first = len(asked)
     assert contagium(*RUN, "calls.cache=replies.db", "hydra.run.dir=two", "steps=7")[0] == 0
     assert {step for step, _, _ in asked[first:]} == {6}
+    log = open_run(tmp_path / "two")
+    calls = log.table("call")
+    assert set(calls.loc[calls["step"] < 6, "attempts"]) == {0}
+    assert set(calls.loc[calls["step"] == 6, "attempts"]) == {1}
+    log.close()
 
 
 def test_what_a_log_holds_must_come_again(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

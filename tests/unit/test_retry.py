@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from contagium.agents.backends.backend import BackendError, Completion, Request, Turn
+from contagium.agents.backends.budget import Budget
 from contagium.agents.backends.parrot import Parrot
 from contagium.agents.backends.retry import Retrying
+from contagium.agents.backends.stack import CallRules, assemble
 
 HELLO = Request((Turn("user", "Hello"),), seed=7)
 Outcome = str | BackendError | None
@@ -107,9 +109,29 @@ def test_a_wait_longer_than_allowed_fails_at_once(in_no_time: Callable[..., Any]
         in_no_time(Retrying(backend).complete(HELLO))
     assert backend.asked == [0.0]
     assert raised.value.retry_after == 3600
+    assert "it asks for a wait of 3600 s, longer than the 300 s allowed" in str(raised.value)
 
 
-@pytest.mark.parametrize(("field", "value"), [("attempts", 0), ("base_delay", -1.0), ("base_delay", 61.0)])
+def test_a_wait_longer_than_the_longest_delay_is_kept(in_no_time: Callable[..., Any]) -> None:
+    backend = Fails(BackendError("", reason="rate_limit", retryable=True, retry_after=120.0))
+    in_no_time(Retrying(backend, max_delay=60.0).complete(HELLO))
+    assert backend.asked == pytest.approx([0.0, 120.0])
+
+
+def test_the_patience_of_a_run_is_the_longest_wait(in_no_time: Callable[..., Any]) -> None:
+    async def run(patience: float) -> Completion:
+        backend = Fails(BackendError("", reason="server_error", retryable=True, retry_after=400.0))
+        async with assemble(backend, CallRules(patience=patience), Budget(), None, lambda line: None) as stack:
+            return await stack.complete(HELLO)
+
+    assert in_no_time(run(400.0)).attempts == 2
+    with pytest.raises(BackendError, match="wait of 400 s, longer than the 399 s"):
+        in_no_time(run(399.0))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("attempts", 0), ("base_delay", -1.0), ("base_delay", 61.0), ("longest_wait", -1.0)]
+)
 def test_bad_settings_are_refused(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be"):
         Retrying(Parrot(), **{field: value})  # type: ignore[arg-type]
