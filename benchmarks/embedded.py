@@ -76,7 +76,8 @@ def record(steps: int) -> list[Request]:
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
 
-    from contagium.sim.run import prepare, run
+    from contagium.sim.laboratory import prepare
+    from contagium.sim.run import run
     from contagium.sim.scenario import make_scenario
 
     with initialize_config_module("contagium.conf", version_base="1.3"):

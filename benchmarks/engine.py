@@ -79,7 +79,8 @@ def engine(
     root: str, agents: int, rounds: int, more: Sequence[str], trace: bool = False, profiler: cProfile.Profile | None = None
 ) -> Measured:
     """A run of `rounds` steps after one that does not count."""
-    from contagium.sim.run import prepare, run
+    from contagium.sim.laboratory import prepare
+    from contagium.sim.run import run
 
     seen, marks, others = Measured(), Marks(agents), list[float]()
 

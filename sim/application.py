@@ -17,8 +17,9 @@ from contagium.sim.analysis import write_outputs
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError
 from contagium.sim.estimate import estimate
+from contagium.sim.laboratory import Laboratory, prepare
 from contagium.sim.log import LogError
-from contagium.sim.run import Laboratory, first_line, prepare, root, run
+from contagium.sim.run import first_line, root, run
 from contagium.sim.scenario import Scenario
 from contagium.sim.terminal import Live, announce, show_estimate, show_summary
 

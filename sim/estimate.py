@@ -14,7 +14,7 @@ from contagium.agents.memory import tokens
 from contagium.agents.policy import Policy
 from contagium.sim.build import build
 from contagium.sim.interview import Interviews
-from contagium.sim.run import society
+from contagium.sim.laboratory import society
 from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Rounds
 

@@ -24,7 +24,7 @@ from contagium.sim.observer.observer import Seen
 from contagium.sim.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from contagium.sim.run import Laboratory
+    from contagium.sim.laboratory import Laboratory
 
 REFUSED = frozenset({"refusal", "filter"})
 """Why a turn brought nothing, where the model answered but would not play its part."""

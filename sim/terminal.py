@@ -13,7 +13,8 @@ from rich.table import Table
 
 from contagium.sim.analysis.text import visible
 from contagium.sim.estimate import Estimate
-from contagium.sim.run import Laboratory, Progress
+from contagium.sim.laboratory import Laboratory
+from contagium.sim.run import Progress
 
 
 def announce(console: Console, lab: Laboratory) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from contagium.agents.policy import name_of
+from contagium.sim.laboratory import prepare
 from contagium.sim.log import Run, open_run
-from contagium.sim.run import prepare, run
+from contagium.sim.run import run
 from contagium.sim.scenario import make_scenario
 
 STORY = Path(__file__).with_name("story.txt")

@@ -24,8 +24,9 @@ import pytest
 
 from contagium.agents.backends.journal import verify
 from contagium.sim.__main__ import _run
+from contagium.sim.laboratory import prepare
 from contagium.sim.log import digest, open_run
-from contagium.sim.run import prepare, run
+from contagium.sim.run import run
 from contagium.sim.scenario import Scenario
 
 ROOT = Path(__file__).parents[2]

@@ -24,9 +24,10 @@ from contagium.agents.backends.parrot import Parrot
 from contagium.envs.rng import Streams
 from contagium.sim import __main__ as application
 from contagium.sim.analysis import figures
+from contagium.sim.laboratory import prepare
 from contagium.sim.log import LogError, Run, digest, open_run
 from contagium.sim.record import Recorder
-from contagium.sim.run import prepare, run
+from contagium.sim.run import run
 from contagium.sim.scenario import make_scenario
 from contagium.sim.terminal import Live
 

@@ -28,8 +28,9 @@ from contagium.envs.network import Network, complete, ring, scale_free, small_wo
 from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Consequence, Observation, World
+from contagium.sim.laboratory import prepare
 from contagium.sim.log import digest
-from contagium.sim.run import prepare, run
+from contagium.sim.run import run
 from contagium.sim.scenario import make_scenario
 from contagium.sim.schedule import Dataflow, Rounds, Schedule, refusal
 
