@@ -150,31 +150,19 @@ class EventLog:
         except (sqlite3.Error, TypeError, ValueError) as error:
             raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
-    def _writing(self) -> _Transaction:
-        return _Transaction(self._connection, self.path)
-
-
-class _Transaction:
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection, self._path = connection, path
-
-    def __enter__(self) -> sqlite3.Connection:
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. LogError if it cannot be written; then, and on any other error, nothing of it is."""
         try:
             self._connection.execute("BEGIN")
-        except sqlite3.Error as error:
-            raise LogError(f"cannot write the event log {self._path}: {error}; earlier steps are intact") from error
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is None:
-                self._connection.commit()
-                return
-            self._connection.rollback()
-        except sqlite3.Error as failed:
-            error = error or failed
-        if isinstance(error, sqlite3.Error):
-            raise LogError(f"cannot write the event log {self._path}: {error}; earlier steps are intact") from error
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            with suppress(sqlite3.Error):  # there is nothing to roll back where it could not begin
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise LogError(f"cannot write the event log {self.path}: {error}; earlier steps are intact") from error
+            raise
 
 
 class Run:

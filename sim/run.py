@@ -226,7 +226,7 @@ async def _go(running: Running, laboratory: Laboratory, log: EventLog, watch: Ca
     except BaseException as error:
         log.discard()
         if laboratory.budget.in_flight:
-            laboratory.notice(f"{laboratory.budget.in_flight} calls are under way and will be kept; Ctrl-C leaves them")
+            laboratory.notice(f"waiting for calls under way ({laboratory.budget.in_flight}), which are kept; Ctrl-C leaves them")
         status, reason = _ending(error)
         # On a full disk this fails too; the error that ended the run is the one to tell.
         with suppress(LogError):
