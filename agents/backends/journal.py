@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -147,21 +147,19 @@ class Journal:
     # All below runs in the writing thread.
 
     def _open(self) -> None:
-        self._own = open_to_write(self.path)
         self._shared: sqlite3.Connection | None = None
         self._shared_reader: Reader | None = None
-        try:
-            self._reader = Reader(self.path, live=True)
+        with ExitStack() as opened:
+            self._own = opened.enter_context(closing(open_to_write(self.path)))
+            self._reader = opened.enter_context(closing(Reader(self.path, live=True)))
             if self.cache is not None:
-                self._shared = open_to_write(self.cache)
-                self._shared_reader = Reader(self.cache, live=True)
+                self._shared = opened.enter_context(closing(open_to_write(self.cache)))
+                self._shared_reader = opened.enter_context(closing(Reader(self.cache, live=True)))
             with plainly("read", self.path):
                 self._known = {bytes.fromhex(key) for (key,) in self._own.execute("SELECT key FROM call")}
             self._written = {model: Spent(**counts) for model, counts in self._reader.meta().get("spent", {}).items()}
             self.spent = dict(self._written)
-        except BaseException:
-            self._own.close()
-            raise
+            opened.pop_all()  # all is well: they stay open until the journal is left
 
     def _close(self) -> None:
         try:

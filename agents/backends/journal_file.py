@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -213,7 +214,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
             if connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 Reader(path, live=True).close()
             connection.execute(f"PRAGMA page_size={PAGE}")
-            connection.execute("PRAGMA journal_mode=WAL")
+            _into_wal(connection)
             connection.execute("PRAGMA synchronous=FULL")
         with transaction(connection, path):
             if not connection.execute("PRAGMA user_version").fetchone()[0]:  # nobody else has made it meanwhile
@@ -225,6 +226,19 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _into_wal(connection: sqlite3.Connection) -> None:
+    """Have the file use a write-ahead log. SQLite does not wait by itself while another process is just doing the same."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
