@@ -96,10 +96,16 @@ class PressureSchedule:
         self._size = size
         self._streams = streams
         self._effect = np.array([[getattr(e.effect, axis) for axis in AFFECT] for e in self._events]).reshape(-1, 3)
+        self._last: tuple[int, Pressure] | None = None
         self._targets = [self._mask(name, event, index_cases) for name, event in events.items()]
 
     def due(self, step: int) -> Pressure:
-        """The pressure on all N agents at `step`."""
+        """The pressure on all N agents at `step`. The last one is kept: whoever acts and whoever logs ask for the same."""
+        if self._last is None or self._last[0] != step:
+            self._last = step, self._due(step)
+        return self._last[1]
+
+    def _due(self, step: int) -> Pressure:
         intensity = np.zeros((self._size, len(self._events)))
         begins = np.zeros_like(intensity, dtype=bool)
         for k, event in enumerate(self._events):

@@ -14,7 +14,7 @@ from contagium.agents.memory import tokens
 from contagium.agents.policy import Policy
 from contagium.sim.build import build
 from contagium.sim.interview import Interviews
-from contagium.sim.laboratory import society
+from contagium.sim.laboratory import prices, society
 from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Rounds
 
@@ -98,6 +98,6 @@ async def estimate(scenario: Scenario) -> list[Estimate]:
 
 
 def _estimate(scenario: Scenario, stand: _Wordy) -> Estimate:
-    price = scenario.budget.prices.get(stand.model)
-    cost = None if price is None else (stand.prompt_tokens * price.input + stand.completion_tokens * price.output) / 1e6
+    price = prices(scenario).get(stand.model)
+    cost = None if price is None else price.of(stand.prompt_tokens, stand.completion_tokens)
     return Estimate(stand.model, stand.calls, stand.prompt_tokens, stand.completion_tokens, cost)

@@ -122,10 +122,14 @@ def _observer(scenario: Scenario, people: Society) -> Observer:
         return Observer(instruments, chosen, spec.case, people.axes, (scenario.persona,), people.population, speaks)
 
 
+def prices(scenario: Scenario) -> dict[str, Price]:
+    """What each model costs, as far as the scenario says."""
+    return {model: Price(price.input, price.output) for model, price in scenario.budget.prices.items()}
+
+
 def _budget(scenario: Scenario) -> Budget:
     spec = scenario.budget
-    prices = {model: Price(price.input, price.output) for model, price in spec.prices.items()}
-    return Budget(Caps(spec.calls, spec.tokens, spec.cost, spec.wall_time), prices)
+    return Budget(Caps(spec.calls, spec.tokens, spec.cost, spec.wall_time), prices(scenario))
 
 
 def _journal(scenario: Scenario, directory: Path) -> Journal | None:

@@ -19,13 +19,13 @@ from contagium.agents.backends.backend import BackendError
 from contagium.envs.message import Messages
 from contagium.envs.world import Act
 from contagium.sim.calls import Call
+from contagium.sim.files import put
 from contagium.sim.intervention import Transit
 from contagium.sim.interview import Interviews
 from contagium.sim.laboratory import Laboratory
 from contagium.sim.log import EventLog, LogError
 from contagium.sim.observer.instrument import Material
 from contagium.sim.record import REFUSED, Recorder, facts
-from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Dataflow, Rounds, Schedule
 
 FEWEST_TURNS = 10
@@ -154,7 +154,9 @@ async def run(
         try:
             async with AsyncExitStack() as stack:
                 if not resume:
-                    _write(directory / "scenario.yaml", laboratory.scenario)
+                    # With it and the journal a run can be gone on with.
+                    composed = laboratory.scenario.model_dump(mode="json", by_alias=True)
+                    put(directory / "scenario.yaml", yaml.safe_dump(composed, sort_keys=False, allow_unicode=True).encode())
                 if journal is not None:
                     await stack.enter_async_context(journal)
                 for backend in laboratory.models:
@@ -191,20 +193,6 @@ def _claimed(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _write(path: Path, scenario: Scenario) -> None:
-    """Keep the scenario, whole or not at all: with it and the journal a run can be gone on with."""
-    text = yaml.safe_dump(scenario.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _open(log: EventLog, laboratory: Laboratory, command: str) -> None:

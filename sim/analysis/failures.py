@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from contagium.agents.backends.budget import Price
 from contagium.sim.log import Run
 
 PAID = ["model", "prompt_tokens", "completion_tokens", "attempts", "faults"]
@@ -81,8 +82,7 @@ def _cost(run: Run, paid: pd.DataFrame) -> float | None:
         answered = part[part["attempts"] > part["faults"].map(_tries)]
         if model not in prices or answered[["prompt_tokens", "completion_tokens"]].isna().any(axis=None):
             return None
-        price = prices[model]
-        total += (part["prompt_tokens"].sum() * price["input"] + part["completion_tokens"].sum() * price["output"]) / 1e6
+        total += Price(**prices[model]).of(part["prompt_tokens"].sum(), part["completion_tokens"].sum())
     return total if len(asked) else None
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from contagium.sim.files import put
 from contagium.sim.log import open_run
 
 
@@ -29,17 +29,11 @@ def write_outputs(run_dir: str | Path) -> dict[str, Any]:
         figures = draw(found)
         (directory / "figures").mkdir(exist_ok=True)
         for figure in figures:
-            _put(directory / "figures" / f"{figure.name}.png", figure.png)
-            _put(directory / "figures" / f"{figure.name}.svg", figure.svg)
-        _put(directory / "transcript.md", transcript(run, found).encode())
-        _put(directory / "report.html", report(run, found, summary, figures).encode())
-        _put(directory / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+            put(directory / "figures" / f"{figure.name}.png", figure.png)
+            put(directory / "figures" / f"{figure.name}.svg", figure.svg)
+        put(directory / "transcript.md", transcript(run, found).encode())
+        put(directory / "report.html", report(run, found, summary, figures).encode())
+        put(directory / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
     finally:
         run.close()
     return summary
-
-
-def _put(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(content)
-    os.replace(aside, path)
