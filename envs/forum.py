@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contagium.envs.message import Axes, Exposures, Mail, Messages, row_pointer, spans
+from contagium.envs.compiled import compiled
+from contagium.envs.message import Axes, Exposures, Mail, Messages
 from contagium.envs.network import Network
 from contagium.envs.world import World
 
@@ -17,6 +18,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Ints = NDArray[np.int64]
 KEPT_DRAWS = 2**22
 """Draws kept so that readers can be asked one by one without drawing a step anew for each (8 bytes each)."""
+
+INTERPRETED = 2000
+"""Readers up to whom reading is not worth the second that the compiler takes to start."""
 
 
 class Forum(World):
@@ -62,40 +66,27 @@ class Forum(World):
         return np.union1d(self.network.neighbours(reader), self._draw_of_members(step)[reader] % self.network.size)
 
     def hear(self, step: int, board: Messages, readers: Ints) -> Exposures:
-        row = np.full((self.memory, self.network.size), -1)
+        row = np.full((self.memory, self.network.size), -1, dtype=np.int32)
         recent = np.flatnonzero((board.step > step - self.memory) & (board.step <= step))
         row[step - board.step[recent], board.sender[recent]] = recent
-        parts = self._from_neighbours(step, row, readers), self._from_board(step, row, readers)
-        k, post, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        # Sorted by reader, then post. A post that came both ways is read once, with the weight of the tie.
-        _, first = np.unique(k * max(len(board), 1) + post, return_index=True)
-        k, post = k[first], post[first]
-        return Exposures(step, readers[k], board.id[post], board.sender[post], weight[first])
+        net, most = self.network, len(readers) * self._reads
+        draws = self._draw_of_edges(step), self._draw_of_members(step)
+        reader, post, weight = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
+        select = compiled(_select) if len(readers) > INTERPRETED else _select
+        count = select(
+            readers, net.indptr, net.source, net.weight, *draws, row, self._reads - self._board_reads, reader, post, weight
+        )
+        reader, post, weight = reader[:count], post[:count], weight[:count]
+        # Without gaps, as where everybody posts, a number is a sum, which is many times faster than looking it up.
+        gapless = len(board) and board.id[-1] - board.id[0] == len(board) - 1
+        message = post + board.id[0] if gapless else board.id[post]
+        whole = gapless and len(board) == net.size and board.sender[0] == 0
+        return Exposures(step, reader, message, post if whole else board.sender[post], weight)
 
-    def _from_neighbours(self, step: int, row: Ints, readers: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
-        """Place in `readers`, row of the board, weight: a random selection of the posts along edges. row: by age and member."""
-        net, draw = self.network, self._draw_of_edges(step)
-        reader, source, weight = net.target, net.source, net.weight
-        if len(readers) < net.size:
-            count = net.in_degree[readers]
-            edges = spans(net.indptr[readers], count)[1]
-            reader, source, weight, draw = np.repeat(np.arange(len(readers)), count), source[edges], weight[edges], draw[edges]
-        along = row[:, source].T
-        edge, age = np.nonzero(along >= 0)
-        kept = _first_of_each(reader[edge], draw[edge, age], self._reads - self._board_reads, len(readers))
-        edge, age = edge[kept], age[kept]
-        return reader[edge], along[edge, age], weight[edge]
-
-    def _from_board(self, step: int, row: Ints, readers: Ints) -> tuple[Ints, Ints, NDArray[np.float64]]:
-        """Place in `readers`, row of the board, weight 1: what the members drawn for a reader posted. row: by age and member."""
-        drawn = self._draw_of_members(step)
-        post = row.reshape(-1)[drawn if len(readers) == self.network.size else drawn[readers]].reshape(-1)
-        found = np.flatnonzero(post >= 0)
-        return found // max(1, self._board_reads), post[found], np.ones(len(found))
-
-    def _draw_edges(self, step: int) -> Ints:
+    def _draw_edges(self, step: int) -> NDArray[np.uint32]:
         """One draw for every edge and age (E, window), post or no post: a post withheld must not change what others read."""
-        return self.streams.generator("read neighbours", step).integers(2**32, size=(len(self.network.source), self.memory))
+        shape = len(self.network.source), self.memory
+        return self.streams.generator("read neighbours", step).integers(2**32, size=shape, dtype=np.uint32)
 
     def _draw_members(self, step: int) -> Ints:
         """The other members whom each agent reads and the age of the post, as age × N + member. Shape (N, board_reads)."""
@@ -112,9 +103,55 @@ class Forum(World):
         return self.streams.generator("reply", step).random(size), self.streams.generator("reply to", step).random(size)
 
 
-def _first_of_each(group: Ints, key: Ints, most: int, size: int) -> Ints:
-    """Row numbers of the `most` smallest keys (below 2³²) in every group; `group` ascends, below `size`."""
-    # Sorting one integer made of both is many times faster than sorting by two columns.
-    order = np.argsort((group << 32) | key, kind="stable")
-    rank = np.arange(len(group)) - row_pointer(group, size)[group]
-    return order[rank < most]
+def _select(
+    readers: Ints,
+    indptr: Ints,
+    source: NDArray[np.int32],
+    weight: NDArray[np.float64],
+    draw: NDArray[np.uint32],
+    members: Ints,
+    row: NDArray[np.int32],
+    most: int,
+    reader: Ints,
+    post: Ints,
+    tie: NDArray[np.float64],
+) -> int:
+    """Who reads which post, written to the first rows of `reader`, `post`, `tie`, sorted by reader and post; how many there are.
+
+    readers: (n,) agents. indptr, source, weight: whom each agent hears. draw: (E, ages); the `most` smallest along a reader's
+    edges are read. members: (N, b) age × N + member, read besides, with weight 1. row: (ages, N) row of the board, −1 where
+    there is no post. A post that came both ways is read once, with the weight of the tie.
+    """
+    ages, flat = len(row), row.reshape(-1)
+    key = np.empty(most + 1, dtype=np.uint32)
+    end = 0
+    for k in range(len(readers)):
+        agent, begin = readers[k], end
+        for edge in range(indptr[agent], indptr[agent + 1]):
+            for age in range(ages):
+                at = row[age, source[edge]]
+                if at < 0 or most == 0 or (end - begin == most and draw[edge, age] >= key[most - 1]):
+                    continue
+                # The rows of this reader are kept sorted by their draws; a row too many falls off the end.
+                i = min(end - begin, most - 1)
+                end = begin + i + 1
+                while i > 0 and key[i - 1] > draw[edge, age]:
+                    key[i], post[begin + i], tie[begin + i] = key[i - 1], post[begin + i - 1], tie[begin + i - 1]
+                    i -= 1
+                key[i], post[begin + i], tie[begin + i] = draw[edge, age], at, weight[edge]
+        for column in range(members.shape[1]):
+            at = flat[members[agent, column]]
+            new = at >= 0
+            for i in range(begin, end):
+                new = new and post[i] != at
+            if new:
+                post[end], tie[end] = at, 1.0
+                end += 1
+        for i in range(begin, end):
+            reader[i] = agent
+            at, of, j = post[i], tie[i], i
+            while j > begin and post[j - 1] > at:
+                post[j], tie[j] = post[j - 1], tie[j - 1]
+                j -= 1
+            post[j], tie[j] = at, of
+    return end

@@ -10,8 +10,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from contagium.envs.compiled import compiled
+
+INTERPRETED = 1000
+"""Messages read up to which the compiler is not worth the second that it takes to start."""
+
 AFFECT = ("valence", "arousal", "dominance")
 """The affect axes, each in [-1, 1]. Source: Mehrabian & Russell 1974 (pleasure, arousal, dominance)."""
+
+SHOWN = 0.5
+"""From here on a message's strain axis counts as showing the strain."""
 
 
 def row_pointer(group: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -38,9 +46,10 @@ class Channel(IntEnum):
 
 @dataclass(frozen=True)
 class Axes:
-    """The named columns of an expression row: the three affect axes, then one axis per strain."""
+    """The named columns of an expression row: three of affect, one per strain, and one per stance, an opinion in [-1, 1]."""
 
     strains: tuple[str, ...] = ()
+    stances: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -48,7 +57,7 @@ class Axes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return AFFECT + self.strains
+        return AFFECT + self.strains + self.stances
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,6 +121,8 @@ class Messages:
 
     def concat(self, other: Messages) -> Messages:
         """These messages, then the `other` ones."""
+        if not len(self):
+            return other
         return Messages.join((self, other))
 
     @classmethod
@@ -175,9 +186,36 @@ class Inbox:
         """For each message in the inbox, which observed agent (k) reads it, beside `row`: (m,)."""
         return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
+    def mean(self, axes: int) -> NDArray[np.float64]:
+        """Weighted mean that each observed agent reads on the first `axes` columns of expressions, of what is known; NaN where
+        nothing is. Shape (n, axes)."""
+        found = np.empty((len(self.indptr) - 1, axes))
+        average = compiled(_average) if len(self.row) > INTERPRETED else _average
+        average(self.indptr, self.row, self.weight, self.messages.expression, found)
+        return found
+
     def of(self, k: int) -> Messages:
         """The messages of the k-th observed agent, in reading order."""
         return self.messages.take(self.row[self.indptr[k] : self.indptr[k + 1]])
+
+
+def _average(
+    indptr: NDArray[np.int64],
+    row: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    expression: NDArray[np.float32],
+    found: NDArray[np.float64],
+) -> None:
+    """Write to `found` (n, k) the weighted means of expression[row] in each of n spans of rows, NaN left out."""
+    for reader in range(len(indptr) - 1):
+        for column in range(found.shape[1]):
+            total = weights = 0.0
+            for place in range(indptr[reader], indptr[reader + 1]):
+                value = np.float64(expression[row[place], column])
+                if not np.isnan(value):
+                    total += weight[place] * value
+                    weights += weight[place]
+            found[reader, column] = total / weights if weights > 0 else np.nan
 
 
 @dataclass(frozen=True)
@@ -202,8 +240,16 @@ class Mail:
         start, count = self._of(agents)
         return self._picked(start + (draw * count).astype(np.int64), count)
 
+    def unread(self, turn: NDArray[np.bool_]) -> Exposures:
+        """What waits for those who have no turn now; turn: (size,)."""
+        if turn.all():
+            return Exposures.none(self.heard.step)
+        return self.heard.take(~turn[self.heard.agent])
+
     def inbox(self, agents: NDArray[np.int64]) -> Inbox:
         """What `agents` (n,) read now."""
+        if len(agents) == self.size and np.all(agents[1:] > agents[:-1]):
+            return Inbox(self.board, self._pointer, self.board.rows(self.heard.message), self.heard.weight)
         indptr, rows = spans(*self._of(agents))
         return Inbox(self.board, indptr, self.board.rows(self.heard.message[rows]), self.heard.weight[rows])
 

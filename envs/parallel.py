@@ -1,7 +1,7 @@
 """Any world as a PettingZoo environment for many players, and as a Gymnasium environment for one.
 
-Importing this module registers `contagium/forum-v0` and `contagium/dyads-v0` with PettingZoo, `contagium/Forum-v0` and
-`contagium/Dyads-v0` with Gymnasium.
+Importing this module registers each world with PettingZoo (`contagium/forum-v0`, …) and with Gymnasium (`contagium/Forum-v0`, …),
+there also for `make_vec`, as `ArrayEnv`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import pettingzoo
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
+from contagium.envs.arrays import ArrayEnv
+from contagium.envs.commons import Commons
 from contagium.envs.dyads import Dyads
 from contagium.envs.forum import Forum
 from contagium.envs.message import Axes
@@ -24,9 +26,9 @@ from contagium.envs.spaces import View
 from contagium.envs.stage import MakePressure, MakeWorld, Stage
 from contagium.envs.world import Act, Observation, World
 
-WORLDS: dict[str, type[World]] = {"forum": Forum, "dyads": Dyads}
+WORLDS: dict[str, type[World]] = {"forum": Forum, "dyads": Dyads, "commons": Commons}
 Background = Callable[[Observation, Streams], Act]
-Env = TypeVar("Env", "WorldParallelEnv", "SingleAgentEnv")
+Env = TypeVar("Env", "WorldParallelEnv", "SingleAgentEnv", ArrayEnv)
 
 
 class WorldParallelEnv(pettingzoo.ParallelEnv[str, Any, Any]):
@@ -202,6 +204,11 @@ def single_agent_env(world: str, **settings: Any) -> SingleAgentEnv:
     return _make(SingleAgentEnv, world, settings)
 
 
+def array_env(world: str, num_envs: int = 16, **settings: Any) -> ArrayEnv:
+    """What Gymnasium's `make_vec` makes: as `parallel_env`, of `num_envs` agents, with the settings of `ArrayEnv`."""
+    return _make(ArrayEnv, world, settings | {"size": num_envs})
+
+
 def _make(kind: type[Env], world: str, settings: dict[str, Any]) -> Env:
     if world not in WORLDS:
         raise ValueError(f"world must be one of {', '.join(WORLDS)}, got {world!r}")
@@ -232,7 +239,10 @@ def _register() -> None:
     for name in WORLDS:
         pettingzoo.register("parallel", f"contagium/{name}-v0", entry_point=f"{__name__}:parallel_env", kwargs={"world": name})
         gymnasium.register(
-            f"contagium/{name.capitalize()}-v0", entry_point=f"{__name__}:single_agent_env", kwargs={"world": name}
+            f"contagium/{name.capitalize()}-v0",
+            entry_point=f"{__name__}:single_agent_env",
+            vector_entry_point=f"{__name__}:array_env",
+            kwargs={"world": name},
         )
 
 

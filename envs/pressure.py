@@ -69,6 +69,9 @@ class Pressure:
     push: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.int64]) -> Pressure:
+        """This on the agents at `rows` (n,), which ascend."""
+        if len(rows) == len(self.intensity):
+            return self
         return Pressure(self.names, self.text, self.intensity[rows], self.begins[rows], self.push[rows])
 
     def plus(self, missed: Pressure) -> Pressure:
@@ -108,13 +111,17 @@ class PressureSchedule:
     def _due(self, step: int) -> Pressure:
         intensity = np.zeros((self._size, len(self._events)))
         begins = np.zeros_like(intensity, dtype=bool)
+        push = np.zeros((self._size, len(AFFECT)))
         for k, event in enumerate(self._events):
-            begins[:, k] = self._begins(k, step)
             since = range(max(0, step - event.duration + 1), step + 1)
+            if event.at and not set(event.at).intersection(since):
+                continue
+            begins[:, k] = self._begins(k, step)
             active = np.any([self._begins(k, s) for s in since], axis=0)
             intensity[:, k] = active * event.intensity
+            push += intensity[:, k, None] * self._effect[k]
         text = tuple(event.text for event in self._events)
-        return Pressure(self.names, text, intensity, begins, intensity @ self._effect)
+        return Pressure(self.names, text, intensity, begins, push)
 
     def _begins(self, k: int, step: int) -> NDArray[np.bool_]:
         event = self._events[k]

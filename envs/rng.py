@@ -31,6 +31,10 @@ class Streams:
         # The index is prefixed by its length, so that ("a", 1) and ("a", 1, 0) differ.
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, hashed, len(index), *index])))
 
+    def key(self, name: str, *index: int) -> int:
+        """64 random bits that name the stream `name` at `index`, as the key of a counter-based kernel."""
+        return int(self.generator(name, *index).bit_generator.random_raw())
+
     def uniform(self, name: str, step: int, agents: NDArray[np.int64]) -> NDArray[np.float64]:
         """One draw in [0, 1) for each of `agents` (n,), the same whichever other agents are asked for. Shape (n,)."""
         if not len(agents):

@@ -84,7 +84,7 @@ class View:
         self._utterance = Utterance(max_length)
         # Ties of one network compare with each other and with 1, the weight of what is read without a tie.
         self._heaviest = max(1.0, float(world.network.weight.max(initial=0.0)))
-        self._low, self._high = _bounds(self.axes)
+        self._low, self._high = bounds(self.axes)
         self.observation_space: Space[Any] = Dict(self._numbers() | self._words()) if text else _flat(self._numbers())
         self.action_space: Space[Any] = self._actions()
 
@@ -181,7 +181,7 @@ class View:
             return [room.fit(text) for text in told]
         return [room.fit("\n".join((text, *seen.pressure.news(k)))) for k, text in enumerate(told)]
 
-    def read(self, agents: NDArray[np.int64], actions: Sequence[Any]) -> Act:
+    def read(self, agents: NDArray[np.int64], actions: Sequence[Any] | NDArray[Any]) -> Act:
         """The actions of `agents` (n,) as one act. ValueError names an agent whose action is out of space."""
         if not len(agents):
             return Act.idle(agents, len(self.axes))
@@ -200,7 +200,7 @@ class View:
             return False
         return True
 
-    def _act(self, agents: NDArray[np.int64], actions: Sequence[Any]) -> Act:
+    def _act(self, agents: NDArray[np.int64], actions: Sequence[Any] | NDArray[Any]) -> Act:
         n, axes, choices = len(agents), len(self.axes), max(1, len(self.choices))
         text: dict[int, str] = {}
         if self.text:
@@ -222,9 +222,9 @@ class View:
         return Act(agents, said == 1, expression, choice, text)
 
 
-def _bounds(axes: Axes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Affect is in [−1, 1], a strain in [0, 1]. Both (D,)."""
-    low = np.repeat(np.array([-1, 0], dtype=np.float32), [len(AFFECT), len(axes.strains)])
+def bounds(axes: Axes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Affect and stances are in [−1, 1], a strain in [0, 1]. Both (D,)."""
+    low = np.repeat(np.array([-1, 0, -1], dtype=np.float32), [len(AFFECT), len(axes.strains), len(axes.stances)])
     return low, np.ones(len(axes), dtype=np.float32)
 
 

@@ -67,7 +67,7 @@ class Stage:
     def play(self, act: Act) -> None:
         self.said = self.world.send(act)
         self.world.deliver(self.said, act)
-        self.live &= ~self.observe(np.arange(len(self.live))).terminated
+        self.live &= ~self.world.settled.terminated
         self._turn()
 
     def _turn(self) -> None:

@@ -78,7 +78,7 @@ class Act:
     NaN where only the text tells. choice: (n,) index into the world's `choices`, 0 where it has none, −1: no valid choice. text,
     thought, report: by agent id; thought and report (a self-reported feeling) are private. missing: agent id → why its turn has
     no result. latent: strain → transitions of the policy's own hidden state, where it has one; they are the truth the
-    observer never sees.
+    observer never sees. counts: strain → compartment of that hidden state → agents of the group in it now, whose turn or not.
     """
 
     agents: NDArray[np.int64]
@@ -90,6 +90,7 @@ class Act:
     report: dict[int, Report] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     latent: dict[str, Transitions] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def idle(cls, agents: NDArray[np.int64], axes: int) -> Act:
@@ -104,8 +105,9 @@ class Act:
         if not acts:
             return cls.idle(np.empty(0, dtype=np.int64), axes)
         agents = np.concatenate([a.agents for a in acts])
-        order = np.argsort(agents, kind="stable")
-        if np.any(np.diff(agents[order]) == 0):
+        ordered = bool(np.all(agents[1:] > agents[:-1]))
+        order = slice(None) if ordered else np.argsort(agents, kind="stable")
+        if not ordered and np.any(np.diff(agents[order]) == 0):
             raise ValueError("an agent acts in two groups at once")
         private: dict[str, dict[int, Any]] = {}
         for name in ("text", "thought", "report", "missing"):
@@ -120,6 +122,7 @@ class Act:
             np.concatenate([a.expression for a in acts])[order],
             np.concatenate([a.choice for a in acts])[order],
             latent=latent,
+            counts=_added([a.counts for a in acts]),
             **private,
         )
 
@@ -128,6 +131,16 @@ def _join(parts: list[Transitions]) -> Transitions:
     order = np.argsort(np.concatenate([p.agent for p in parts]), kind="stable")
     names = ("agent", "origin", "target", "cause", "source")
     return Transitions(*(np.concatenate([getattr(p, name) for p in parts])[order] for name in names))
+
+
+def _added(parts: Sequence[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+    """Counts of disjoint groups, added up; compartments in the order in which groups name them."""
+    total: dict[str, dict[str, int]] = {}
+    for strain, counts in ((strain, counts) for part in parts for strain, counts in part.items()):
+        of = total.setdefault(strain, {})
+        for compartment, agents in counts.items():
+            of[compartment] = of.get(compartment, 0) + agents
+    return total
 
 
 def _texts(ids: NDArray[np.int64], sender: NDArray[np.int64], said: dict[int, str]) -> dict[int, str]:
@@ -198,7 +211,7 @@ class World(ABC):
 
         ValueError: the agents of the act do not ascend, or it is not their turn.
         """
-        if np.any(np.diff(act.agents) <= 0):
+        if np.any(act.agents[1:] <= act.agents[:-1]):
             raise ValueError("the agents of an act must ascend")
         turn = self._turn()[act.agents]
         if not np.all(turn):
@@ -228,7 +241,7 @@ class World(ABC):
     def deliver(self, messages: Messages, act: Act) -> Exposures:
         """Bring what is left in transit to its hearers, settle consequences, and move on to the next step."""
         # Who had no turn has not read yet: what it was told waits for it, however old.
-        unread = self.mail.heard.take(~self._turn()[self.mail.heard.agent])
+        unread = self.mail.unread(self._turn())
         kept = (self.board.step > self.step - self.memory) | np.isin(self.board.id, unread.message)
         board = self.board.take(kept).concat(messages)
         heard = self.hear(self.step, board, self._everyone)
@@ -239,6 +252,8 @@ class World(ABC):
 
     def annotate(self, ids: NDArray[np.int64], expression: NDArray[np.float32]) -> None:
         """Fill in what an instrument read in messages (n,) whose expression (n, D) was not known; known values stay."""
+        if not np.isnan(self.board.expression).any():
+            return
         present = np.isin(ids, self.board.id)
         at = self.board.rows(ids[present])
         known = self.board.expression.copy()

@@ -15,6 +15,8 @@ from pettingzoo.test import api_test, parallel_api_test
 from pettingzoo.utils.conversions import parallel_to_aec
 
 from contagium.envs import parallel
+from contagium.envs.arrays import OWN, ArrayEnv
+from contagium.envs.commons import Commons
 from contagium.envs.dyads import Dyads
 from contagium.envs.forum import Forum
 from contagium.envs.message import Axes, Exposures, Messages
@@ -30,6 +32,7 @@ WORLDS: dict[str, Callable[[Network], World]] = {
     "forum of many reads": lambda network: Forum(network, AXES, reads=6, board_reads=3, window=3),
     "dyads": lambda network: Dyads(network, AXES),
     "dyads redrawn": lambda network: Dyads(network, AXES, redraw=3),
+    "commons": lambda network: Commons(network, AXES),
 }
 # Remarks on style, such as that observations might better be plain arrays, are no failures.
 remarks = pytest.mark.filterwarnings("ignore:Observation:UserWarning", "ignore:Action space for:UserWarning")
@@ -52,6 +55,10 @@ def many(world: Make, size: int, text: bool = True, **settings: Any) -> WorldPar
         return world(erdos_renyi(size, streams, min(4.0, size - 1)))
 
     return WorldParallelEnv(make, pressure, text=text, **settings)
+
+
+def arrays(world: Make, size: int, **settings: Any) -> ArrayEnv:
+    return ArrayEnv(lambda streams: world(erdos_renyi(size, streams, min(4.0, size - 1))), pressure, **settings)
 
 
 def one(world: Make, size: int, **settings: Any) -> SingleAgentEnv:
@@ -81,6 +88,9 @@ def test_registered(name: str, text: bool) -> None:
     env = pettingzoo.make("parallel", f"contagium/{name}-v0", size=5, text=text)
     assert len(env.possible_agents) == 5
     assert str(env) == "contagium_v0"
+    several = gymnasium.make_vec(f"contagium.envs.parallel:contagium/{name.capitalize()}-v0", num_envs=5)
+    assert isinstance(several.unwrapped, ArrayEnv)
+    assert several.reset(seed=0)[0].shape == (5, len(several.unwrapped.columns))
 
 
 def play(env: WorldParallelEnv, seed: int | None, steps: int) -> list[Any]:
@@ -128,6 +138,51 @@ def test_single_agent_seed_repeats_every_step(world: Make, few: int) -> None:
     first = told(env)
     assert data_equivalence(first, told(env), exact=True)
     assert data_equivalence(first, told(one(world, few)), exact=True)
+
+
+def steer(env: ArrayEnv, seed: int, steps: int) -> list[Any]:
+    """All that comes out of an array view whose actions depend on nothing but the seed 3."""
+    env.action_space.seed(3)
+    return [env.reset(seed=seed), *(env.step(env.action_space.sample()) for _ in range(steps))]
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["columns", "flat"])
+def test_array_view_repeats_every_step_within_its_spaces(world: Make, few: int, flat: bool) -> None:
+    env = arrays(world, few, max_steps=5, flat=flat)
+    told = steer(env, 7, 12)
+    for now, again, elsewhere in zip(
+        told, steer(env, 7, 12), steer(arrays(world, few, max_steps=5, flat=flat), 7, 12), strict=True
+    ):
+        assert data_equivalence(now, again, exact=True)
+        assert data_equivalence(now, elsewhere, exact=True)
+        assert env.observation_space.contains(now[0])
+    assert not data_equivalence(told, steer(env, 8, 12), exact=True)
+    assert [bool(now[3].all()) for now in told[1:]] == [False] * 4 + [True] + [False] * 5 + [True, False]
+    assert env.metadata["autoreset_mode"] is gymnasium.vector.AutoresetMode.NEXT_STEP
+
+
+def test_array_view_shows_what_the_view_of_single_agents_shows(world: Make, few: int) -> None:
+    """The same episode through both views: same turns, rewards and pressure, and the mean of the messages in the slots."""
+    single, many_at_once = many(world, few, text=False, slots=20), arrays(world, few, flat=True)
+    seen, _ = single.reset(seed=5)
+    told, _ = many_at_once.reset(seed=5)
+    many_at_once.action_space.seed(3)
+    rewards = np.zeros(few)
+    for _ in range(12):
+        table = np.stack([seen[agent] for agent in single.possible_agents])
+        mask, tie, heard, known = np.split(table, np.cumsum([20, 20, 80]), axis=1)[:4]
+        known, heard = known[:, :80].reshape(few, 20, 4), heard.reshape(few, 20, 4)
+        total = (tie[:, :, None] * known).sum(axis=1)
+        mean = np.divide((tie[:, :, None] * heard).sum(axis=1), total, out=np.zeros_like(total), where=total > 0)
+        assert np.array_equal(told[:, 0], table[:, -1])
+        assert np.array_equal(told[:, 1], rewards.astype(np.float32))
+        assert np.array_equal(told[:, 2:5], table[:, -4:-1])
+        assert np.array_equal(told[:, 5], mask.sum(axis=1))
+        np.testing.assert_allclose(told[:, len(OWN) :], mean, atol=1e-6)
+        actions = many_at_once.action_space.sample()
+        seen, paid, *_ = single.step(dict(zip(single.possible_agents, actions, strict=True)))
+        told, rewards, *_ = many_at_once.step(actions)
+        assert list(paid.values()) == rewards.tolist()
 
 
 def test_observations_are_in_their_space(world: Make, few: int, text: bool) -> None:

@@ -78,7 +78,7 @@ def seen_by(view: View, world: World, active: bool = True) -> tuple[Any, dict[st
 def spoken(weight: float = 1.0, size: int = 6) -> Market:
     """A world after a step in which agent k said "k" with valence k / 10, arousal out of bounds, dominance unknown."""
     network = complete(size, Streams(0))
-    network = Network(size, network.source, network.target, weight / (1 + network.source % 2))
+    network = Network.from_edges(size, network.source, network.target, weight / (1 + network.source % 2))
     world = Market(network, Axes(("spiral",)), reads=5, board_reads=0)
     world.reset(Streams(0))
     agents = np.arange(size)
@@ -220,7 +220,7 @@ def test_numeric_actions_out_of_space_are_refused_by_name(wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"world": "pub"}, "world must be one of forum, dyads, got 'pub'"),
+        ({"world": "pub"}, "world must be one of forum, dyads, commons, got 'pub'"),
         ({"size": 0}, "forum: size: .* greater than or equal to 1, got 0"),
         ({"size": "many"}, "forum: size: .* valid integer.* got 'many'"),
         ({"neighbours": 3}, "neighbours must be even and at least 0, got 3"),
