@@ -42,7 +42,8 @@ class Setting:
     agents: (n,) ids of its group, ascending. personas: one per strain, in the order of `axes.strains`. background: the persona of
     agents who are not index cases. name: agent id → name. feelings: the closed list offered in a self-report; report_every: steps
     from one self-report to the next, 0 for none. backend: the language model, None where the scenario has none. choices: what the
-    world lets agents do beside talking, none in a world of talk alone.
+    world lets agents do beside talking, none in a world of talk alone. listened: for a step, the agents whose messages somebody
+    may read as words, None where that can be everybody: who only expresses itself need not put words to the others.
     """
 
     agents: NDArray[np.int64]
@@ -55,6 +56,7 @@ class Setting:
     report_every: int
     backend: Backend | None
     choices: tuple[str, ...] = ()
+    listened: Callable[[int], NDArray[np.int64] | None] = lambda step: None
 
 
 @dataclass(frozen=True)

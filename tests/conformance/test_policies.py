@@ -10,13 +10,16 @@ import pytest
 
 from contagium.agents.backends.backend import Backend, BackendError, Completion, Request
 from contagium.agents.backends.parrot import Parrot
-from contagium.agents.mechanistic.contagion import sis
+from contagium.agents.learning import Learning
+from contagium.agents.mechanistic.bank import Bank
+from contagium.agents.mechanistic.models import sis
 from contagium.agents.mechanistic.policy import Mechanistic
 from contagium.agents.memory import NoMemory, Summary
 from contagium.agents.persona import Persona
 from contagium.agents.policy import Policy, Population, Question, Setting, name_of
 from contagium.agents.scripted import Scripted
 from contagium.agents.speaking import Speaking
+from contagium.agents.strategies import Bandit, Energy
 from contagium.envs.dyads import Dyads
 from contagium.envs.forum import Forum
 from contagium.envs.message import Axes
@@ -28,6 +31,7 @@ from contagium.envs.world import Act, World
 SIZE, STEPS, AXES = 18, 6, Axes(("spiral",))
 SPIRAL = Persona(name="spiral", examples=("The spiral woke me.", "Awake in the mirror."), affect=(0.6, 0.6, 0.4))
 PLAIN = Persona(name="plain", examples=("Lunch at noon.", "The bus was late."))
+BANK = Bank(["Awake.", "Lunch."], np.array([[1.0], [0.0]]), ("spiral",), nearest=1)
 EVENTS = {"praise": PressureEvent(rate=0.3, text="Well done.", effect={"valence": 0.4})}
 
 
@@ -46,7 +50,8 @@ Making = Callable[[], tuple[Policy, Backend | None]]
 POLICIES = [
     pytest.param(lambda: (Scripted(), None), id="scripted"),
     pytest.param(lambda: (Mechanistic(sis(0.5, 0.2)), None), id="mechanistic"),
-    pytest.param(lambda: (Mechanistic(sis(0.5, 0.2), utters=True), None), id="mechanistic-utters"),
+    pytest.param(lambda: (Mechanistic(sis(0.5, 0.2), bank=BANK), None), id="mechanistic-bank"),
+    pytest.param(lambda: (Learning(Bandit(temperature=0.2), energy=Energy()), None), id="learning"),
     pytest.param(lambda: (Speaking(), Parrot(0.5, 0.2)), id="speaking"),
     pytest.param(lambda: (Speaking(index_voice="model", prompt="transcript"), Parrot(0.5)), id="speaking-model"),
     pytest.param(lambda: (Speaking(), Flaky(0.5)), id="speaking-flaky"),
@@ -63,7 +68,8 @@ def setting(agents: Sequence[int], backend: Backend | None) -> Setting:
     strain = np.where(np.isin(np.arange(SIZE), [2, 9]), 0, -1)
     population = Population(np.zeros(SIZE, dtype=np.int64), strain, trait, np.maximum(trait, 0.6))
     feelings = ("calm", "sad")
-    return Setting(np.array(agents), population, AXES, (SPIRAL,), PLAIN, name_of, feelings, 2, backend)
+    choices = () if backend else ("leave", "take")  # of no consequence in these worlds; models need not be asked
+    return Setting(np.array(agents), population, AXES, (SPIRAL,), PLAIN, name_of, feelings, 2, backend, choices)
 
 
 def begun(make: Making, agents: Sequence[int]) -> Policy:

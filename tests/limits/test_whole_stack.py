@@ -31,7 +31,7 @@ def scenario(path: Path, seed: int, size: int, steps: int, detailed: int) -> dic
     graph = nx.random_regular_graph(DEGREE, size, seed=Streams(seed).integer("test network"))
     path.write_text("source,target\n" + "".join(f"{a},{b}\n" for a, b in graph.edges), encoding="utf-8")
     rates = {"transmission_rate": float(-np.log1p(-CAUGHT)), "recovery_rate": float(-np.log1p(-RECOVERED))}
-    model = {"_target_": "contagium.agents.mechanistic.contagion.sir"} | rates
+    model = {"_target_": "contagium.agents.mechanistic.models.sir"} | rates
     policy = {"_target_": "contagium.agents.mechanistic.policy.Mechanistic", "model": model}
     return {
         "name": "whole",
@@ -74,7 +74,7 @@ def test_final_size_of_sir_on_a_regular_network(tmp_path: Path) -> None:
     sizes = []
     for seed in range(10):
         log = record(tmp_path, seed, size=1500, steps=45, detailed=1)
-        last = log.compartments.iloc[-3:].set_index("compartment")["agents"]
+        last = log.compartments.query("kind == 'case'").iloc[-3:].set_index("compartment")["agents"]
         assert last["I"] == 0
         ever = final_size(log)
         assert ever.count == 1500 - last["S"]
@@ -104,7 +104,7 @@ def moved(log: Run, kind: str) -> pd.DataFrame:
 def test_counts_are_those_of_the_transitions_and_cases_those_of_the_truth(log: Run) -> None:
     case = moved(log, "case")
     pd.testing.assert_frame_equal(case, moved(log, "latent"))
-    counts = log.compartments.pivot_table(index="step", columns="compartment", values="agents")
+    counts = log.compartments.query("kind == 'case'").pivot_table(index="step", columns="compartment", values="agents")
     for step in range(-1, 25):
         caught, over = int((case["caught"] <= step).sum()), int((case["over"] <= step).sum())
         assert counts.loc[step, ["S", "I", "R"]].tolist() == [400 - caught, caught - over, over]
