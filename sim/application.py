@@ -46,6 +46,7 @@ def perform(scenario: Scenario, directory: Path, command: str, resume: bool = Fa
     except ScenarioError as error:
         return _complain(str(error), REFUSED)
     status, started = _run(laboratory, command, console, live, resume)
+    del laboratory  # the report of a million agents needs the room
     if not started:
         return status
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contagium.agents.backends.backend import Backend
 from contagium.agents.backends.budget import Budget, Caps, Price
@@ -23,10 +24,11 @@ from contagium.envs.rng import Streams
 from contagium.envs.world import World
 from contagium.sim.build import ScenarioError, build
 from contagium.sim.calls import Recorded
+from contagium.sim.footprint import must_fit
 from contagium.sim.intervention import Intervention
 from contagium.sim.observer.observer import STATED, Observer
 from contagium.sim.populate import populate
-from contagium.sim.scenario import Scenario
+from contagium.sim.scenario import GroupSpec, Scenario
 from contagium.sim.schedule import refusal
 
 
@@ -65,6 +67,7 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
 
     Nothing is started or written. notice: told what a person who waits should know, such as that a server is down.
     """
+    must_fit(scenario)
     budget, journal = _budget(scenario), _journal(scenario, directory)
     backends = _backends(scenario, budget, journal, notice)
     people = society(scenario, backends)
@@ -101,7 +104,8 @@ def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
     """Build what acts. backends: of each group. ScenarioError names what does not fit."""
     streams, size = Streams(scenario.seed), scenario.population.size
     network: Network = build(scenario.network, "network", size=size, streams=streams)
-    axes = Axes((scenario.persona.name,))
+    with _refused("persona, rivals, stances: "):
+        axes = Axes(tuple(persona.name for persona in scenario.personas), scenario.stances)
     population = populate(scenario, network, streams)
     world: World = build(scenario.env, "env", network=network, axes=axes)
     policies = _policies(scenario, population, axes, world, backends)
@@ -112,14 +116,16 @@ def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
 
 
 def _observer(scenario: Scenario, people: Society) -> Observer:
-    spec, strain = scenario.observer, people.axes.strains[0]
+    spec = scenario.observer
     instruments = [build(s, f"observer.instruments.{name}", name=name) for name, s in spec.instruments.items()]
     # What a message states outright stands before what its words are read as.
     of_strain = [name for name in (STATED, spec.case.instrument) if name in spec.instruments]
-    chosen = dict(spec.axes) | {strain: tuple(dict.fromkeys(of_strain))}
+    chosen = dict(spec.axes) | {strain: tuple(dict.fromkeys(of_strain)) for strain in people.axes.strains}
+    # No instrument reads opinions in words.
+    chosen |= {stance: (STATED,) for stance in people.axes.stances if STATED in spec.instruments}
     speaks = any(policy.speaks for policy in people.policies)
     with _refused():
-        return Observer(instruments, chosen, spec.case, people.axes, (scenario.persona,), people.population, speaks)
+        return Observer(instruments, chosen, spec.case, people.axes, scenario.personas, people.population, speaks)
 
 
 def prices(scenario: Scenario) -> dict[str, Price]:
@@ -153,25 +159,53 @@ def _policies(
     scenario: Scenario, population: Population, axes: Axes, world: World, backends: Sequence[Backend | None]
 ) -> tuple[Policy, ...]:
     """The policy of each group, told its setting."""
+    listened = _listened(world, [backend is not None for backend in backends], population)
     policies = []
     for g, (name, group) in enumerate(scenario.agents.groups.items()):
-        policy: Policy = build(group.policy, f"agents.groups.{name}.policy")
+        policy = _policy(scenario, name, group)
         setting = Setting(
             agents=np.flatnonzero(population.group == g),
             population=population,
             axes=axes,
-            personas=(scenario.persona,),
+            personas=scenario.personas,
             background=scenario.background,
             name=name_of,
             feelings=tuple(scenario.observer.feelings),
             report_every=scenario.observer.report_every,
             choices=world.choices,
             backend=backends[g],
+            listened=listened,
         )
         with _refused(f"agents.groups.{name}: "):
             policy.begin(setting)
         policies.append(policy)
     return tuple(policies)
+
+
+def _policy(scenario: Scenario, name: str, group: GroupSpec) -> Policy:
+    """The policy of a group. What is wrong with a part that the scenario names for all groups is told under that name."""
+    try:
+        policy: Policy = build(group.policy, f"agents.groups.{name}.policy")
+    except ScenarioError as error:
+        told = str(error)
+        for part in ("memory", "model", "affect", "coupling", "belief"):
+            if group.policy.get(part) == getattr(scenario, part):
+                told = told.replace(f"agents.groups.{name}.policy.{part}", part)
+        raise ScenarioError(told) from error
+    return policy
+
+
+def _listened(world: World, asks: Sequence[bool], population: Population) -> Callable[[int], NDArray[np.int64] | None]:
+    """For a step, the agents whose messages may come before one who reads words: who is of a group that asks a model."""
+    readers = np.flatnonzero(np.array(asks)[population.group]).tolist()
+    if not readers or type(world).sources is World.sources:
+        return lambda step: None
+
+    def at(step: int) -> NDArray[np.int64]:
+        later = range(step, step + world.memory)
+        return np.unique(np.concatenate([world.sources(s, reader) for s in later for reader in readers]))
+
+    return at
 
 
 def _backends(

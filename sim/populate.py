@@ -15,7 +15,8 @@ def populate(scenario: Scenario, network: Network, streams: Streams) -> Populati
     """The population of a scenario on its network."""
     size = scenario.population.size
     strain = np.full(size, -1)
-    strain[index_cases(scenario.seeding, network, streams)] = 0
+    for k in range(len(scenario.personas)):
+        strain[index_cases(scenario.seeding, network, streams, k)] = k
     return Population(
         group=_groups(list(scenario.agents.groups.values()), size, streams),
         strain=strain,
@@ -24,15 +25,17 @@ def populate(scenario: Scenario, network: Network, streams: Streams) -> Populati
     )
 
 
-def index_cases(seeding: SeedingSpec, network: Network, streams: Streams) -> NDArray[np.int64]:
-    """Ids of the index cases."""
-    if seeding.agents is not None:
+def index_cases(seeding: SeedingSpec, network: Network, streams: Streams, strain: int = 0) -> NDArray[np.int64]:
+    """Ids of the index cases of a strain. Agents that are named are those of the first, and of no other."""
+    if seeding.agents is not None and strain == 0:
         return np.asarray(seeding.agents, dtype=np.int64)
     shuffled = streams.generator("seeding").permutation(network.size)
     if seeding.method == "degree":
         hearers = np.bincount(network.source, minlength=network.size)
         shuffled = shuffled[np.argsort(-hearers[shuffled], kind="stable")]
-    return np.sort(shuffled[: seeding.count])
+    if seeding.agents is not None:
+        shuffled, strain = shuffled[~np.isin(shuffled, seeding.agents)], strain - 1
+    return np.sort(shuffled[strain * seeding.count : (strain + 1) * seeding.count])
 
 
 def _groups(groups: list[GroupSpec], size: int, streams: Streams) -> NDArray[np.int64]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import platform
-import time
-from importlib.metadata import version
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium import __version__
 from contagium.agents.backends.backend import Completion
 from contagium.agents.policy import Answer, name_of
-from contagium.envs.message import Channel, Exposures, Messages
+from contagium.envs.message import Channel, Exposures, Messages, spans
 from contagium.envs.pressure import Pressure
 from contagium.envs.world import Act, Consequence, Transitions
 from contagium.sim.calls import INTERVIEW, Call
@@ -21,7 +18,8 @@ from contagium.sim.log import EventLog
 from contagium.sim.observer.case import COMPARTMENTS, Candidates, CaseMoves
 from contagium.sim.observer.instrument import Readings
 from contagium.sim.observer.observer import Seen
-from contagium.sim.schema import SCHEMA_VERSION
+from contagium.sim.packed import pack
+from contagium.sim.sample import sampled
 
 if TYPE_CHECKING:
     from contagium.sim.laboratory import Laboratory
@@ -29,83 +27,37 @@ if TYPE_CHECKING:
 REFUSED = frozenset({"refusal", "filter"})
 """Why a turn brought nothing, where the model answered but would not play its part."""
 
-PACKAGES = ("numpy", "scipy", "networkx", "gymnasium", "pettingzoo", "openai", "xllamacpp", "hydra-core")
-
-
-def facts(lab: Laboratory, command: str) -> dict[str, Any]:
-    """What the log's `meta` says of a run as it begins."""
-    scenario = lab.scenario
-    detection = {scenario.persona.name: scenario.persona.detection[scenario.observer.case.instrument].model_dump()}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "scenario": scenario.model_dump(mode="json", by_alias=True),
-        "name": scenario.name,
-        "seed": scenario.seed,
-        "steps": scenario.steps,
-        "axes": lab.axes.names,
-        "strains": lab.axes.strains,
-        "axis_instruments": lab.observer.chosen,
-        "detection": {strain: {"instrument": scenario.observer.case.instrument} | rule for strain, rule in detection.items()},
-        "index_agents": np.flatnonzero(lab.population.strain >= 0).tolist(),
-        "versions": {"python": platform.python_version(), "contagium": __version__}
-        | {package: version(package) for package in PACKAGES},
-        "command": command,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "status": "running",
-        "reason": None,
-        "wall_seconds": None,
-        "resumed": 0,
-    }
-
 
 class Recorder:
-    """Writes a run's rows. Agents beyond `log.detailed_agents` count in the aggregates; their messages are not kept.
-
-    The detailed agents are a random sample drawn from the run's streams, with the index cases first, and besides every agent
-    that asks a language model: its words were paid for and cannot be had again.
-    """
+    """Writes a run's rows. Of agents outside the sample no words, exposures and readings are kept; all else counts them."""
 
     def __init__(self, log: EventLog, lab: Laboratory) -> None:
-        self._log, self._lab = log, lab
-        size = lab.network.size
-        draw = lab.streams.generator("detailed").permutation(size)
-        first = draw[np.argsort(lab.population.strain[draw] < 0, kind="stable")]
-        self._detailed = np.zeros(size, dtype=bool)
-        self._detailed[first[: lab.scenario.log.detailed_agents]] = True
-        asks = np.array([backend is not None for backend in lab.backends])
-        self._detailed |= asks[lab.population.group]
+        self._log, self._lab, self._sample = log, lab, sampled(lab)
         self._transitions = 0
         self._unread: list[Exposures] = []
 
     def seeded(self) -> None:
         """Who there is and who hears whom, and the index cases, at step −1."""
-        lab, log, population = self._lab, self._log, self._lab.population
-        groups = list(lab.scenario.agents.groups)
-        strains = [*lab.axes.strains, None]
-        log.add(
-            "agent",
-            [
-                (i, name_of(i), groups[g], strains[s], float(u), float(e), int(d))
-                for i, (g, s, u, e, d) in enumerate(
-                    zip(
-                        population.group.tolist(),
-                        population.strain.tolist(),
-                        population.susceptibility,
-                        population.expressiveness,
-                        self._detailed,
-                        strict=True,
-                    )
-                )
-            ],
-        )
-        net = lab.network
-        log.add("edge", zip(net.source.tolist(), net.target.tolist(), net.weight.tolist(), strict=True))
+        lab, sample, net = self._lab, self._sample, self._lab.network
+        self._agents(np.arange(net.size) if sample.everybody else np.flatnonzero(sample.detailed))
+        count = net.indptr[sample.tied + 1] - net.indptr[sample.tied]
+        _, edge = spans(net.indptr[sample.tied], count)
+        ends = (net.source[edge], np.repeat(sample.tied, count), net.weight[edge])
+        self._log.add("edge", zip(*(column.tolist() for column in ends), strict=True))
         for k, strain in enumerate(lab.axes.strains):
-            index = np.flatnonzero(population.strain == k)
-            count = len(index)
-            self._move(-1, strain, "case", [-1] * count, index.tolist(), ["S"] * count, ["I"] * count)
-        self._count(-1)
-        log.commit()
+            index = np.flatnonzero(lab.population.strain == k)
+            origin = np.zeros(len(index), dtype=np.int64)
+            self._move(-1, strain, "case", np.full(len(index), -1), index, origin, origin + 1, COMPARTMENTS)
+        self._count(-1, {})
+        self._log.commit()
+
+    def _agents(self, told: NDArray[np.int64]) -> None:
+        """Rows of these agents (n,)."""
+        population, groups = self._lab.population, list(self._lab.scenario.agents.groups)
+        strains = [*self._lab.axes.strains, None]
+        traits = (population.group, population.strain, population.susceptibility, population.expressiveness)
+        columns = zip(told.tolist(), *(c[told].tolist() for c in (*traits, self._sample.detailed)), strict=True)
+        self._log.add("agent", [(i, name_of(i), groups[g], strains[s], u, e, int(d)) for i, g, s, u, e, d in columns])
 
     def step(
         self,
@@ -135,14 +87,15 @@ class Recorder:
         log.add("report", [(step, agent, said.feeling, said.status, said.raw or None) for agent, said in act.report.items()])
         log.add("thought", [(step, agent, text) for agent, text in act.thought.items()])
         paid = np.flatnonzero((settled.reward != 0) | settled.terminated)
+        paid = paid if self._sample.everybody else paid[self._sample.detailed[paid]]
         columns = (paid, settled.reward[paid], settled.terminated[paid].astype(int))
         log.add("reward", [(step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
         self._pressure(step, pressure)
         log.add("call", [call.row() for call in calls if not call.interview])
         self._interviewed(step, answers, [call for call in calls if call.interview])
-        self._count(step)
+        self._count(step, act.counts)
         log.add("affect", [(step, *row) for row in self._lab.observer.affect(seen.expression)])
-        self._unread = [*(left for old in self._unread if len(left := old.take(~np.isin(old.agent, act.agents)))), exposures]
+        self._remember(act, exposures)
         failed = sum(int((~readings.ok).sum()) for readings in seen.readings)
         log.add("step", [(step, len(sent), len(exposures), len(act.missing), failed, seconds)])
         log.commit()
@@ -164,11 +117,15 @@ class Recorder:
 
     def intervened(self, step: int, name: str, sent: Messages, stopped: NDArray[np.bool_]) -> None:
         """An intervention withheld messages."""
-        rows = zip(sent.sender[stopped].tolist(), sent.id[stopped].tolist(), strict=True)
-        self._log.add("intervention", [(step, name, "withheld", agent, message) for agent, message in rows])
+        agents, ids = sent.sender[stopped], sent.id[stopped]
+        if self._sample.everybody:
+            rows = zip(agents.tolist(), ids.tolist(), strict=True)
+            self._log.add("intervention", [(step, name, "withheld", agent, message) for agent, message in rows])
+        else:
+            self._bulk(step, "intervention", ("", ""), 0, (name, "withheld"), len(ids), {"agent": agents, "message": ids})
 
     def _messages(self, sent: Messages, withheld: NDArray[np.bool_]) -> None:
-        kept = np.flatnonzero(self._detailed[sent.sender])
+        kept = np.flatnonzero(self._sample.detailed[sent.sender])
         self._log.add(
             "message",
             [
@@ -187,14 +144,16 @@ class Recorder:
         )
 
     def _exposures(self, exposures: Exposures) -> None:
-        kept = exposures.take(self._detailed[exposures.agent])
+        kept = exposures.take(self._sample.detailed[exposures.agent])
         columns = (kept.message, kept.agent, kept.source, kept.weight)
         self._log.add("exposure", [(kept.step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
 
     def _readings(self, step: int, readings: Readings, sent: Messages) -> None:
-        by_message = readings.subject == "message"
-        agents = sent.sender[np.searchsorted(sent.id, readings.ids)] if by_message else readings.ids
-        kept = np.flatnonzero(self._detailed[agents])
+        agents = readings.ids
+        if readings.subject == "message":
+            every = len(readings.ids) == len(sent)
+            agents = sent.sender if every else sent.sender[np.searchsorted(sent.id, readings.ids)]
+        kept = np.flatnonzero(self._sample.detailed[agents])
         self._log.add(
             "reading",
             [
@@ -214,40 +173,95 @@ class Recorder:
         )
 
     def _latent(self, step: int, strain: str, moves: Transitions) -> None:
-        columns = (moves.agent.tolist(), moves.origin.tolist(), moves.target.tolist())
-        ids = self._move(step, strain, "latent", [step] * len(moves), *columns)
-        received = self._received(moves.agent, moves.cause).tolist()
-        rows = zip(ids, moves.cause.tolist(), moves.source.tolist(), received, strict=True)
-        self._log.add("cause", [(i, cause, source, when, 1.0, 1.0) for i, cause, source, when in rows if cause >= 0])
+        count = len(moves)
+        names, code = np.unique(np.concatenate([moves.origin, moves.target]), return_inverse=True)
+        onset, ends = np.full(count, step), (code[:count], code[count:])
+        first = self._move(step, strain, "latent", onset, moves.agent, *ends, tuple(names.tolist()))
+        row = np.flatnonzero(moves.cause >= 0)
+        cause, one = moves.cause[row], np.ones(len(row))
+        received = self._received(moves.agent[row], cause)
+        self._cause(step, (strain, "latent"), first, row, cause, moves.source[row], received, one, one)
+
+    def _remember(self, act: Act, exposures: Exposures) -> None:
+        """What was received and not yet read, each with the step of its exposure."""
+        acted = np.zeros(self._lab.network.size, dtype=bool)
+        acted[act.agents] = True
+        left = [] if acted.all() else [old.take(~acted[old.agent]) for old in self._unread]
+        self._unread = [*filter(len, left), exposures]
 
     def _received(self, agent: NDArray[np.int64], message: NDArray[np.int64]) -> NDArray[np.int64]:
         """Step at which each agent (m,) last received the message (m,) that it has read only now, −1 for none. Shape (m,)."""
         step = np.full(len(agent), -1)
         for exposures in filter(len, self._unread):
-            # Messages by rank, for an id beside an agent's would not fit into 64 bits. The keys ascend, as exposures do.
-            known = np.unique(exposures.message)
-            key = exposures.agent * len(known) + np.searchsorted(known, exposures.message)
-            rank = np.minimum(np.searchsorted(known, message), len(known) - 1)
-            wanted = np.where(known[rank] == message, agent * len(known) + rank, -1)
-            at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-            step[key[at] == wanted] = exposures.step
+            start = np.searchsorted(exposures.agent, agent, "left")
+            count = np.searchsorted(exposures.agent, agent, "right") - start
+            _, rows = spans(start, count)
+            asked = np.repeat(np.arange(len(agent)), count)
+            step[asked[exposures.message[rows] == message[asked]]] = exposures.step
         return step
 
     def _case(self, step: int, strain: str, moves: CaseMoves, causes: Candidates) -> None:
-        named = [[COMPARTMENTS[c] for c in codes.tolist()] for codes in (moves.origin, moves.target)]
-        moved = self._move(step, strain, "case", moves.onset.tolist(), moves.agents.tolist(), *named)
-        ids = np.asarray(moved, dtype=np.int64)
-        columns = (ids[causes.move], causes.message, causes.source, causes.step, causes.dose, causes.probability)
-        self._log.add("cause", zip(*(c.tolist() for c in columns), strict=True))
+        first = self._move(step, strain, "case", moves.onset, moves.agents, moves.origin, moves.target, COMPARTMENTS)
+        columns = (causes.move, causes.message, causes.source, causes.step, causes.dose, causes.probability)
+        self._cause(step, (strain, "case"), first, *columns)
 
     def _move(
-        self, step: int, strain: str, kind: str, onset: list[int], agents: list[int], origin: list[str], target: list[str]
-    ) -> list[int]:
-        ids = list(range(self._transitions, self._transitions + len(agents)))
-        self._transitions += len(agents)
-        rows = zip(ids, onset, agents, origin, target, strict=True)
-        self._log.add("transition", [(i, step, first, agent, strain, kind, o, t) for i, first, agent, o, t in rows])
-        return ids
+        self,
+        step: int,
+        strain: str,
+        kind: str,
+        onset: NDArray[np.int64],
+        agent: NDArray[np.int64],
+        origin: NDArray[np.integer],
+        target: NDArray[np.integer],
+        names: tuple[str, ...],
+    ) -> int:
+        """Transitions (k,) between compartments, given by their places in `names`; the number of the first."""
+        first, count = self._transitions, len(agent)
+        self._transitions += count
+        if not self._sample.everybody:
+            values = {"onset": onset, "agent": agent, "origin": origin, "target": target}
+            self._bulk(step, "transition", (strain, kind), first, names, count, values)
+            return first
+        rows = zip(range(first, first + count), *(c.tolist() for c in (onset, agent, origin, target)), strict=True)
+        self._log.add("transition", [(i, step, on, who, strain, kind, names[o], names[t]) for i, on, who, o, t in rows])
+        return first
+
+    def _cause(
+        self,
+        step: int,
+        of: tuple[str, str],
+        first: int,
+        move: NDArray[np.int64],
+        message: NDArray[np.int64],
+        source: NDArray[np.int64],
+        when: NDArray[np.int64],
+        dose: NDArray[np.float64],
+        probability: NDArray[np.float64],
+    ) -> None:
+        """Causes (m,) of the transitions first + move, of one strain and kind."""
+        if not self._sample.everybody:
+            values: dict[str, NDArray[Any]] = {"transition_id": move, "message": message, "source": source, "step": when}
+            values |= {"dose": dose, "probability": probability}
+            self._bulk(step, "cause", of, first, (), len(move), values)
+            return
+        columns = (first + move, message, source, when, dose, probability)
+        self._log.add("cause", zip(*(c.tolist() for c in columns), strict=True))
+
+    def _bulk(
+        self,
+        step: int,
+        table: str,
+        of: tuple[str, str],
+        first: int,
+        names: tuple[str, ...],
+        rows: int,
+        values: dict[str, NDArray[Any]],
+    ) -> None:
+        """Rows of a table as one array; of: strain and kind."""
+        if rows:
+            data = pack(table, rows, values)
+            self._log.add("bulk", [(step, table, *of, first, rows, json.dumps(names, ensure_ascii=False), data)])
 
     def _pressure(self, step: int, pressure: Pressure) -> None:
         for k, event in enumerate(pressure.names):
@@ -258,6 +272,7 @@ class Recorder:
                 mean = float(pressure.intensity[pressed, k].mean())
                 self._log.add("pressure", [(step, event, len(pressed), begins, mean, named)])
 
-    def _count(self, step: int) -> None:
-        counts = self._lab.observer.counts()
-        self._log.add("compartment", [(step, strain, "case", name, agents) for strain, name, agents in counts])
+    def _count(self, step: int, latent: dict[str, dict[str, int]]) -> None:
+        counts = [(strain, "case", name, agents) for strain, name, agents in self._lab.observer.counts()]
+        hidden = [(strain, "latent", name, agents) for strain, of in latent.items() for name, agents in of.items()]
+        self._log.add("compartment", [(step, *row) for row in (*counts, *hidden)])

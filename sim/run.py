@@ -19,13 +19,14 @@ from contagium.agents.backends.backend import BackendError
 from contagium.envs.message import Messages
 from contagium.envs.world import Act
 from contagium.sim.calls import Call
+from contagium.sim.facts import facts
 from contagium.sim.files import put
 from contagium.sim.intervention import Transit
 from contagium.sim.interview import Interviews
 from contagium.sim.laboratory import Laboratory
 from contagium.sim.log import EventLog, LogError
 from contagium.sim.observer.instrument import Material
-from contagium.sim.record import REFUSED, Recorder, facts
+from contagium.sim.record import REFUSED, Recorder
 from contagium.sim.schedule import Dataflow, Rounds, Schedule
 
 FEWEST_TURNS = 10

@@ -177,13 +177,22 @@ class RunSpec(Strict):
 
 
 class LogSpec(Strict):
-    """detailed_agents: agents whose messages, exposures and readings are logged in full; the others count in the aggregates."""
+    """detailed_agents: agents whose messages, exposures and readings are logged in full; the others count in the aggregates.
+
+    detail: "full": agents, ties and rewards of everybody, and a row for each transition and cause; "auto": of a large population
+    (`MANY`) only of the detailed agents, with transitions and causes of everybody as arrays.
+    """
 
     detailed_agents: Annotated[int, Field(ge=1)] = 256
+    detail: Literal["auto", "full"] = "auto"
 
 
 class Scenario(Strict):
-    """Everything a run depends on. Two runs of equal scenarios with deterministic agents have equal logs."""
+    """Everything a run depends on. Two runs of equal scenarios with deterministic agents have equal logs.
+
+    memory, model, affect, coupling, belief stand here for the groups of agents to name. stances: what opinions are about, one
+    axis of expressions each.
+    """
 
     name: Annotated[str, Field(pattern=r"^[\w .-]+$")]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
@@ -195,15 +204,26 @@ class Scenario(Strict):
     backend: Component
     persona: Persona
     background: Persona
+    rivals: Annotated[dict[str, Persona], NullsDropped, NoneIsEmpty] = Field(default_factory=dict)
     seeding: SeedingSpec
     pressure: PressureSpec
     intervention: Annotated[dict[str, Component], NullsDropped]
     observer: ObserverSpec
     log: LogSpec
     memory: Component = Field(default_factory=lambda: {"_target_": "contagium.agents.memory.Window"})
+    model: Component = Field(default_factory=lambda: {"_target_": "contagium.agents.mechanistic.models.sir"})
+    affect: Component = Field(default_factory=lambda: {"_target_": "contagium.agents.mechanistic.affect.Affect"})
+    coupling: Component = Field(default_factory=lambda: {"_target_": "contagium.agents.mechanistic.coupling.Coupling"})
+    belief: Component | None = None
+    stances: tuple[str, ...] = ()
     run: RunSpec = RunSpec()
     calls: CallsSpec = CallsSpec()
     budget: BudgetSpec = BudgetSpec()
+
+    @property
+    def personas(self) -> tuple[Persona, ...]:
+        """The personas that spread, one a strain."""
+        return (self.persona, *self.rivals.values())
 
     @model_validator(mode="after")
     def _fits_together(self) -> Scenario:
@@ -214,15 +234,17 @@ class Scenario(Strict):
         wrong = [agent for agent in self.seeding.agents or () if not 0 <= agent < size]
         if wrong:
             raise ValueError(f"seeding.agents: agents are 0 to {size - 1}, got {', '.join(map(str, wrong))}")
-        if self.seeding.agents is None and self.seeding.count > size:
-            raise ValueError(f"seeding.count: at most population.size ({size}) index cases, got {self.seeding.count}")
+        seeds = (self.seeding.count if self.seeding.agents is None else len(chosen)) + self.seeding.count * len(self.rivals)
+        if seeds > size:
+            raise ValueError(f"seeding.count: at most population.size ({size}) index cases, got {seeds}")
         instrument = self.observer.case.instrument
-        if instrument not in self.persona.detection:
-            measured = ", ".join(self.persona.detection) or "none"
-            raise ValueError(
-                f"persona.detection: persona {self.persona.name} has no thresholds for observer.case.instrument={instrument} "
-                f"(it has: {measured})"
-            )
+        for persona in self.personas:
+            if instrument not in persona.detection:
+                measured = ", ".join(persona.detection) or "none"
+                raise ValueError(
+                    f"persona.detection: persona {persona.name} has no thresholds for observer.case.instrument={instrument} "
+                    f"(it has: {measured})"
+                )
         sized = sum(group.size or 0 for group in self.agents.groups.values())
         if sized > size:
             raise ValueError(f"agents.groups: sizes add up to {sized}, more than population.size ({size})")

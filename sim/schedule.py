@@ -72,7 +72,7 @@ class Rounds(_Turns):
     async def act(self, step: int) -> Act:
         pressure, active = self._pressure.due(step), self._world.active(step)
         pressure = pressure if self._missed is None else pressure.plus(self._missed)
-        self._missed = pressure.without(active)
+        self._missed = None if len(active) == len(self._group) else pressure.without(active)
         turns = []
         async with asyncio.TaskGroup() as tasks:
             for g, policy in enumerate(self._policies):

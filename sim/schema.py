@@ -62,6 +62,16 @@ TABLES: dict[str, tuple[str, ...]] = {
         "dose REAL NOT NULL",
         "probability REAL NOT NULL",
     ),
+    "bulk": (
+        "step INTEGER NOT NULL",
+        '"table" TEXT NOT NULL',
+        "strain TEXT NOT NULL",
+        "kind TEXT NOT NULL",
+        "first INTEGER NOT NULL",
+        "rows INTEGER NOT NULL",
+        "names TEXT NOT NULL",
+        "data BLOB NOT NULL",
+    ),
     "report": (
         "step INTEGER NOT NULL",
         "agent INTEGER NOT NULL",

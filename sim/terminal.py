@@ -23,12 +23,16 @@ def announce(console: Console, lab: Laboratory) -> None:
     groups = escape(
         ", ".join(f"{int((lab.population.group == g).sum())} {name}" for g, name in enumerate(scenario.agents.groups))
     )
-    index = int((lab.population.strain >= 0).sum())
+    counts = [int((lab.population.strain == k).sum()) for k in range(len(scenario.personas))]
+    index = " and ".join(
+        f"{count} index {'case' if count == 1 else 'cases'} of persona {escape(persona.name)}"
+        for count, persona in zip(counts, scenario.personas, strict=True)
+    )
     pressure = escape(", ".join(scenario.pressure.events) or "none")
     world = type(lab.world).__name__.lower()
     console.print(
         f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in a {world}, {scenario.steps} steps, seed {scenario.seed}; "
-        f"{index} index {'case' if index == 1 else 'cases'} of persona {scenario.persona.name}; pressure: {pressure}",
+        f"{index}; pressure: {pressure}",
         soft_wrap=True,
     )
     for line in _estimates(lab):
@@ -122,7 +126,9 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
     if summary["faults"]:
         named = ", ".join(f"{count} × {escape(name)}" for name, count in summary["faults"].items())
         table.add_row("failed tries", f"{named} in {summary['attempts']}")
-    table.add_row("failed readings", f"{summary['failed_readings']} of {summary['readings']}")
+    told, of = summary["detailed_agents"], summary["agents"]
+    sample = f" (a sample of {told:,} of {of:,} agents)" if told < of else ""
+    table.add_row("failed readings", f"{summary['failed_readings']} of {summary['readings']}{sample}")
     seconds = summary["wall_seconds"]
     table.add_row("wall time", "unknown" if seconds is None else f"{seconds:.1f} s")
     console.print(table)

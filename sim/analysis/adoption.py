@@ -58,13 +58,13 @@ def adoptions(run: Run, strain: str | None = None, copied_from: float = COPIED_F
     spoken = texts.sort_values(strain, kind="stable").drop_duplicates(["sender", "step"], keep="last")
     spoken = spoken.rename(columns={"sender": "agent", "step": "onset", "id": "message"})
     cases = cases.merge(spoken[["agent", "onset", "message", "text"]], on=["agent", "onset"], how="left")
-    heard = _heard(run, texts, cases.loc[cases["text"].notna(), "agent"])
+    said = cases[cases["text"].notna()]
+    heard = _heard(run, texts, said["agent"])
     examples = _examples(run, strain)
-    shares = []
-    for agent, onset, text in zip(cases["agent"], cases["onset"], cases["text"], strict=True):
-        before = [said for at, said in heard.get(agent, ()) if at < onset]
-        shares.append(copied_share(text, [*before, *examples]) if isinstance(text, str) else float("nan"))
-    share = pd.Series(shares, index=cases.index, dtype=float)
+    share = pd.Series(np.nan, index=cases.index)
+    for row, agent, onset, text in zip(said.index, said["agent"], said["onset"], said["text"], strict=True):
+        before = [words for at, words in heard.get(agent, ()) if at < onset]
+        share[row] = copied_share(text, [*before, *examples])
     how = np.select([share.isna(), share >= copied_from], [NO_TEXT, COPIED], OWN_WORDS)
     return cases[["agent", "onset", "message"]].astype({"message": "Int64"}).assign(copied_share=share, how=how)
 

@@ -98,12 +98,12 @@ def onsets(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFr
 def attack_rate(run: Run, strain: str | None = None, kind: str = "case") -> Share:
     """The share of initially susceptible agents (all but the index cases) that became a case up to the last step."""
     cases = onsets(run, strain, kind)
-    return Share(int((~cases["index"]).sum()), len(run.agents) - int(cases["index"].sum()))
+    return Share(int((~cases["index"]).sum()), run.size - int(cases["index"].sum()))
 
 
 def final_size(run: Run, strain: str | None = None, kind: str = "case") -> Share:
     """The share of all agents that ever were a case, index cases included."""
-    return Share(len(onsets(run, strain, kind)), len(run.agents))
+    return Share(len(onsets(run, strain, kind)), run.size)
 
 
 def compartment_curves(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFrame:
@@ -130,10 +130,13 @@ def peak_prevalence(run: Run, strain: str | None = None, kind: str = "case") -> 
     return Peak(float(share.max()), int(share.idxmax()))
 
 
-def states(run: Run, steps: Sequence[int], strain: str | None = None, kind: str = "case") -> list[NDArray[np.object_]]:
-    """The compartment of each agent, in the order of `run.agents`, after each of `steps` (−1: after seeding)."""
+def states(
+    run: Run, steps: Sequence[int], strain: str | None = None, kind: str = "case", agents: NDArray[np.int64] | None = None
+) -> list[NDArray[np.object_]]:
+    """The compartment of each of `agents` (n,), by default those of `run.agents`, after each of `steps` (−1: after seeding)."""
     moved = moves(run, strain, kind)
-    ids = run.agents["id"]
+    ids = run.agents["id"] if agents is None else pd.Series(agents)
+    moved = moved[moved["agent"].isin(ids)]
     seeded = pd.Series(np.where(ids.isin(index_agents(run, strain)), INFECTIOUS, SUSCEPTIBLE), index=ids, dtype=object)
     found = []
     for step in steps:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from contagium.sim.analysis.adoption import MISSING, SILENT, UNREAD, Scores
 from contagium.sim.analysis.findings import Findings
-from contagium.sim.analysis.layout import ROOTS, Event, NetworkLayout, TreeLayout
+from contagium.sim.analysis.layout import Event, NetworkLayout, TreeLayout
 from contagium.sim.analysis.style import (
     AFFECT_COLOURS,
     AFFECT_STYLES,
@@ -33,6 +33,7 @@ from contagium.sim.analysis.style import (
     legend_below,
     say,
 )
+from contagium.sim.sample import ROOTS
 
 DENSE = 500
 """From this many marks on, a vector figure holds them as a picture, or it would grow to megabytes."""
@@ -276,7 +277,8 @@ def draw(found: Findings) -> list[Picture]:
             (7.2, max(2.8, 1.6 + 0.12 * len(found.scores.agents))),
             lambda f: plot_scores(f.subplots(), found.scores, found.names, index, found.thresholds),
             "The highest persona score among each agent's messages in each step. "
-            "Lines on the scale are case thresholds, each for what its instrument read.",
+            "Lines on the scale are case thresholds, each for what its instrument read."
+            f"{f' Known of {found.sample}.' if found.sample else ''}",
         ),
     ]
     return [_picture(name, size, plot, caption) for name, size, plot, caption in plots]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contagium.agents.policy import name_of
 from contagium.sim.analysis.adoption import Scores, adoptions, persona_scores
 from contagium.sim.analysis.affect import affect_curves
 from contagium.sim.analysis.epidemic import (
@@ -40,14 +41,22 @@ SCORE_ROWS = 60
 """Agents in the heat map of who said what."""
 
 
+class Names(dict[int, str]):
+    """Agent → name. Who is not in the log of a large population is called as this program calls its agents."""
+
+    def __missing__(self, agent: int) -> str:
+        return name_of(agent)
+
+
 @dataclass(frozen=True)
 class Findings:
     """What one run shows of its first strain, by the observer's case definition. steps: how many were done.
 
-    explained: mean share of a case's cause that candidate sources account for, None without cases. scores: of at most SCORE_ROWS
-    agents. shown: the steps (start, middle, end) of `states`, each (n,) compartments of the agents of `network`. names: agent →
-    name. instruments: axis → those whose readings count in this run. thresholds: instrument → the reading from which a message
-    shows the strain. affect_limits: of the axis that shows `affect`. events: those of pressure that began for anyone.
+    explained: mean share of a case's cause that candidate sources account for, None without cases. scores: of at most
+    SCORE_ROWS agents. shown: the steps (start, middle, end) of `states`, each (n,) compartments of the agents of `network`.
+    names: agent → name. instruments: axis → those whose readings count in this run. thresholds: instrument → the reading from
+    which a message shows the strain. affect_limits: of the axis that shows `affect`. events: those of pressure that began for
+    anyone. detailed: agents of whom messages, exposures and readings are in the log, out of all.
     """
 
     strain: str
@@ -72,6 +81,13 @@ class Findings:
     affect_limits: tuple[float, float]
     events: list[Event]
     failures: Failures
+    detailed: Share
+
+    @property
+    def sample(self) -> str:
+        """Of whom all comes that is not known of everybody, in words; empty where everybody is logged in detail."""
+        count, of = self.detailed.count, self.detailed.of
+        return "" if count == of else f"a sample of {count:,} of {of:,} agents"
 
 
 def find(run: Run, strain: str | None = None) -> Findings:
@@ -83,7 +99,6 @@ def find(run: Run, strain: str | None = None) -> Findings:
     network = network_layout(run, index, seed=int(run.meta["seed"]))
     shown = tuple(dict.fromkeys((-1, (last - 1) // 2, last))) if last >= 0 else (-1,)
     counted, affect = instruments(run), affect_curves(run)
-    drawn = pd.Index(run.agents["id"]).get_indexer(network.agents)
     return Findings(
         strain=strain,
         steps=last + 1,
@@ -100,13 +115,14 @@ def find(run: Run, strain: str | None = None) -> Findings:
         network=network,
         tree=tree_layout(found),
         shown=shown,
-        states=[state[drawn] for state in states(run, shown, strain)],
-        names=dict(zip(run.agents["id"].tolist(), run.agents["name"].tolist(), strict=True)),
+        states=states(run, shown, strain, agents=network.agents),
+        names=Names(zip(run.agents["id"].tolist(), run.agents["name"].tolist(), strict=True)),
         instruments=counted,
         thresholds=_thresholds(run, strain, counted.get(strain, [])),
         affect_limits=affect_range(affect),
         events=event_layout(_begins(run), last + 1),
         failures=failures(run),
+        detailed=Share(int((run.agents["detailed"] == 1).sum()), run.size),
     )
 
 

@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from contagium.sim.analysis.tree import Chains
 from contagium.sim.log import Run
-
-NETWORK_LIMIT = 300
-ROOTS = 3
-"""Index cases from which the walk over a large network begins: from more, a bounded sample would hold no neighbourhoods."""
+from contagium.sim.sample import NEAR, ROOTS
 
 TREE_LIMIT = 200
 BULGE = 0.3
@@ -39,12 +36,13 @@ class NetworkLayout:
     total: int
 
 
-def network_layout(run: Run, index: NDArray[np.int64], seed: int, limit: int = NETWORK_LIMIT) -> NetworkLayout:
-    """A spring layout of all agents, or of the first `limit` that a breadth-first walk from ROOTS of the index cases meets."""
+def network_layout(run: Run, index: NDArray[np.int64], seed: int, limit: int = NEAR) -> NetworkLayout:
+    """A spring layout of all agents in the log, or of the first `limit` that a walk from ROOTS of the index cases meets."""
     import networkx as nx
 
-    ids = run.agents["id"].to_numpy(np.int64)
     pairs = run.edges[["source", "target"]].to_numpy(np.int64)
+    # The log of a sample holds ties of agents that are not in it.
+    ids = np.union1d(run.agents["id"].to_numpy(np.int64), pairs)
     chosen = ids if len(ids) <= limit else breadth_first(ids, pairs, index[:ROOTS], limit)
     inside = np.isin(pairs, chosen).all(axis=1)
     order = np.argsort(chosen)
@@ -55,7 +53,7 @@ def network_layout(run: Run, index: NDArray[np.int64], seed: int, limit: int = N
     graph.add_edges_from(edges.tolist())
     placed = nx.spring_layout(graph, seed=seed % 2**32, iterations=100)
     position = np.array([placed[k] for k in range(len(chosen))], dtype=float).reshape(-1, 2)
-    return NetworkLayout(chosen, position, edges, np.isin(chosen, index), len(ids))
+    return NetworkLayout(chosen, position, edges, np.isin(chosen, index), run.size)
 
 
 def breadth_first(ids: NDArray[np.int64], pairs: NDArray[np.int64], roots: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

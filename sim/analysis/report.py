@@ -39,7 +39,7 @@ def report(run: Run, found: Findings, summary: dict[str, Any], figures: Sequence
     sections = [
         _headline(run, found, summary),
         _numbers(found, summary),
-        _section("How it was taken up", _adoption(summary)),
+        _section("How it was taken up", _adoption(found, summary)),
         _section("Figures", "".join(_figure(picture) for picture in figures)),
         _section("What showed the persona most, index cases aside", _messages(run, found)),
         _section("What failed", _failures(run, found, summary)),
@@ -124,14 +124,15 @@ def _share(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.1%}"
 
 
-def _adoption(summary: dict[str, Any]) -> str:
-    how = summary["adoption"]
+def _adoption(found: Findings, summary: dict[str, Any]) -> str:
+    how, known = summary["adoption"], f" Words are known of {found.sample}." if found.sample else ""
     rows = [
         ("In own words", how["own_words"]),
         (f"Copied: at least {COPIED_FROM:.0%} of its four-word sequences had been heard before", how["copied"]),
         ("No words said or logged (mechanistic agents, agents not logged in detail)", how["no_text"]),
     ]
-    return "<p>The message with which each new case began, compared with all the agent had heard before:</p>" + _table(rows)
+    how_judged = f"<p>The message with which each new case began, compared with all the agent had heard before.{known}</p>"
+    return how_judged + _table(rows)
 
 
 def _figure(picture: Picture) -> str:
@@ -156,7 +157,8 @@ def _messages(run: Run, found: Findings) -> str:
         f"<td>{html_said(clip(row['text'], 600))}</td></tr>"
         for row in best.to_dict("records")
     ]
-    return f"<table>{head}{''.join(rows)}</table>"
+    known = f'<p class="soft">Messages of {found.sample}.</p>' if found.sample else ""
+    return f"{known}<table>{head}{''.join(rows)}</table>"
 
 
 def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
@@ -171,7 +173,7 @@ def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
         ("Replies cut at their greatest length", of.truncated),
         ("Refusals and filtered replies", of.refusals),
         ("Self-reports and interview answers that could not be read", of.unread),
-        ("Failed readings, agents logged in detail", f"{failed} of {readings}{rate}"),
+        (f"Failed readings, {found.sample or 'agents logged in detail'}", f"{failed} of {readings}{rate}"),
         ("Failed readings, all agents", summary["failed_readings_all_agents"]),
     ]
     for model, names in of.models.items():

@@ -28,6 +28,7 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
         "strain": found.strain,
         "seed": run.meta["seed"],
         "agents": found.size.of,
+        "detailed_agents": found.detailed.count,
         "steps": found.steps,
         "steps_planned": run.meta["steps"],
         "attack_rate": found.attack.value if found.steps else None,

@@ -52,6 +52,7 @@ def _head(run: Run, found: Findings) -> list[str]:
         f"Seed {meta['seed']}; {found.steps} of {meta['steps']} steps; {markdown_text(meta['status'])}{why}; "
         f"{found.size.of} agents; persona {markdown_text(found.strain)}; "
         f"index cases: {_listed([_name(found, agent) for agent in index])}.",
+        *(["", f"Messages, exposures and readings are of {found.sample}; all else is of everybody."] if found.sample else []),
         "",
         "▶ marks an index case, ● an agent that is a case as it speaks. Characters that would be invisible are shown as marks.",
     ]
@@ -145,6 +146,7 @@ def _marks(run: Run, found: Findings) -> Callable[[int, int], str]:
     for agent in index:
         history[agent].append((-1, True))
     table = moves(run, found.strain)
+    table = table[table["agent"].isin(run.messages["sender"])]
     rows: Iterable[tuple[int, int, str]] = zip(*(table[c].tolist() for c in ("agent", "step", "target")), strict=True)
     for agent, step, target in rows:
         history[agent].append((step, target == "I"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from contagium.sim.analysis.epidemic import onsets
 from contagium.sim.log import Run
@@ -37,39 +38,53 @@ def chains(run: Run, strain: str | None = None, kind: str = "case") -> Chains:
     """
     cases = onsets(run, strain, kind)
     links = _links(run, cases)
-    best = links.sort_values(["target", "probability", "source"], ascending=[True, False, True]).drop_duplicates("target")
-    best = best.set_index("target")
-    agent = cases["agent"]
-    parent = agent.map(best["source"]).fillna(-1).astype(np.int64)
-    explained = agent.map(links.groupby("target")["probability"].sum()).fillna(0.0)
+    source, target, share = (links[name].to_numpy() for name in ("source", "target", "probability"))
+    agent = cases["agent"].to_numpy()
+    row = _lookup(agent, target)
+    explained = np.bincount(row, share, minlength=len(cases))
+    parent, probability = np.full(len(cases), -1), np.zeros(len(cases))
+    # Later rows overwrite earlier ones: the likeliest comes last, of equals the source with the smallest number.
+    order = np.lexsort((-source, share, row))
+    parent[row[order]], probability[row[order]] = source[order], share[order]
     cases = cases.assign(
         parent=parent,
-        probability=agent.map(best["probability"]).fillna(0.0).astype(float),
-        explained=explained.astype(float),
-        generation=_generations(agent.tolist(), parent.tolist()),
-        spontaneous=(parent < 0) & ~cases["index"],
+        probability=probability,
+        explained=explained,
+        generation=_generations(cases["onset"].to_numpy(), _lookup(agent, parent)),
+        spontaneous=(parent < 0) & ~cases["index"].to_numpy(),
     )
     return Chains(cases.drop(columns="transition"), links)
 
 
 def _links(run: Run, cases: pd.DataFrame) -> pd.DataFrame:
     """Candidate links of all cases that were not seeded: source, target, probability summed over messages."""
-    caught = cases[~cases["index"]]
-    causes = run.causes[["transition_id", "source", "probability"]]
-    target = causes["transition_id"].map(caught.set_index("transition")["agent"])
-    links = causes.assign(target=target)[target.notna()].astype({"target": np.int64})
-    onset = cases.set_index("agent")["onset"]
-    # An unknown onset compares as NaN and drops out.
-    links = links[links["source"].map(onset) < links["target"].map(onset)]
-    return links.groupby(["source", "target"], as_index=False)["probability"].sum()
+    agent, transition = (cases[name].to_numpy() for name in ("agent", "transition"))
+    causes = run.causes_of(transition[~cases["index"].to_numpy()])
+    source, share = causes["source"].to_numpy(np.int64), causes["probability"].to_numpy(np.float64)
+    onset, most = np.append(cases["onset"].to_numpy(), -1), int(agent.max(initial=0)) + 1  # the last for who never was a case
+    # Places in `cases`: tables, for with a million cases a join of data frames takes many seconds.
+    target = _lookup(np.where(cases["index"].to_numpy(), -1, transition), causes["transition_id"].to_numpy(np.int64))
+    source = _lookup(agent, source)
+    known = (source >= 0) & (target >= 0) & (onset[source] < onset[target])
+    pair, which = np.unique(agent[source[known]] * most + agent[target[known]], return_inverse=True)
+    probability = np.bincount(which, share[known], minlength=len(pair))
+    return pd.DataFrame({"source": pair // most, "target": pair % most, "probability": probability})
 
 
-def _generations(agents: list[int], parents: list[int]) -> list[int]:
-    """Generation of each case: one more than its parent's. A parent always comes before its children."""
-    generation = {-1: -1}
-    for agent, parent in zip(agents, parents, strict=True):
-        generation[agent] = generation[parent] + 1
-    return [generation[agent] for agent in agents]
+def _lookup(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The place in `keys` (n,) of each of `wanted` (m,), −1 for one that is not there and for negative ones. Shape (m,)."""
+    place = np.full(max(int(keys.max(initial=-1)), int(wanted.max(initial=-1))) + 2, -1)
+    place[keys[keys >= 0]] = np.flatnonzero(keys >= 0)
+    return place[np.maximum(wanted, -1)]
+
+
+def _generations(onset: NDArray[np.int64], parent: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Generation (n,) of each case: one more than its parent's. onset: ascends. parent: place of an earlier case, −1 for none."""
+    generation = np.zeros(len(onset), dtype=np.int64)
+    for same in np.split(np.arange(len(onset)), np.flatnonzero(np.diff(onset)) + 1):
+        above = parent[same]
+        generation[same] = np.where(above >= 0, generation[above] + 1, 0)
+    return generation
 
 
 def transmission_tree(run: Run, strain: str | None = None, kind: str = "case") -> nx.DiGraph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -84,9 +85,10 @@ class CaseTracker:
         self._definition = definition
         size = len(index_case)
         self.compartment = index_case.astype(np.int8)
-        self._reached = np.zeros((size, definition.window), dtype=bool)
-        self._read_at = np.zeros((size, definition.window), dtype=np.int32)
-        self._below = np.zeros(size, dtype=np.int64)
+        # By reading, the oldest first, and agent.
+        self._reached = np.zeros((definition.window, size), dtype=bool)
+        self._read_at = np.zeros((definition.window, size), dtype=np.int32)
+        self._below = np.zeros(size, dtype=np.int32)
         self._heard: deque[tuple[Exposures, NDArray[np.float64]]] = deque(
             maxlen=definition.cause_window + SPACING * (definition.window - 1)
         )
@@ -105,22 +107,26 @@ class CaseTracker:
         Who has none stays put. certain: whether the reading is a statement and not a measurement; then it needs no confirming,
         and one ends a case.
         """
-        self._reached[agents] = np.column_stack([self._reached[agents, 1:], reached])
-        self._read_at[agents] = np.column_stack([self._read_at[agents, 1:], np.full(len(agents), step)])
-        self._below[agents] = np.where(held, 0, self._below[agents] + 1)
-        now = self.compartment[agents]
-        confirmed = self._reached[agents].sum(axis=1) >= self._definition.confirm
-        over = self._below[agents] >= self._definition.recover_after
+        # A reading of everybody, as in a large population of mechanistic agents, needs no picking: a view will do.
+        everybody = len(agents) == len(self.compartment) and bool(np.all(agents[1:] > agents[:-1]))
+        rows = slice(None) if everybody else agents
+        for earlier, later in pairwise(range(self._definition.window)):
+            self._reached[earlier, rows], self._read_at[earlier, rows] = self._reached[later, rows], self._read_at[later, rows]
+        self._reached[-1, rows], self._read_at[-1, rows] = reached, step
+        self._below[rows] = np.where(held, 0, self._below[rows] + 1)
+        now = self.compartment[rows].copy()
+        confirmed = self._reached[:, rows].sum(axis=0) >= self._definition.confirm
+        over = self._below[rows] >= self._definition.recover_after
         enters = (now != 1) & (confirmed | (certain & reached))
         recovers = (now == 1) & (over | (certain & ~held))
         moved = np.flatnonzero(enters | recovers)
         target = np.where(enters, 1, 2).astype(np.int8)[moved]
-        first = self._reached[agents[moved]].argmax(axis=1)
+        first = self._reached[:, agents[moved]].argmax(axis=0)
         signed = (target == 1) & ~np.broadcast_to(certain, now.shape)[moved]
-        onset = np.where(signed, self._read_at[agents[moved], first], step).astype(np.int64)
+        onset = np.where(signed, self._read_at[first, agents[moved]], step).astype(np.int64)
         self.compartment[agents[moved]] = target
         # A new episode is judged by its own readings. What let an agent in was held, so `_below` begins at 0 by itself.
-        self._reached[agents[moved]] = False
+        self._reached[:, agents[moved]] = False
         return CaseMoves(agents[moved], now[moved], target, onset)
 
     def show(self, messages: NDArray[np.int64], dose: NDArray[np.float64]) -> None:
@@ -131,10 +137,9 @@ class CaseTracker:
     def hear(self, exposures: Exposures, oldest: int) -> None:
         """Remember who heard which dose; call once a step, last. oldest: messages with a smaller id are never heard again."""
         ids, doses = self._shown
-        at = np.searchsorted(ids, exposures.message)
-        found = at < len(ids)
-        found[found] = ids[at[found]] == exposures.message[found]
-        self._heard.append((exposures.take(found), doses[at[found]]))
+        dose = _looked_up(ids, doses, exposures.message)
+        found = np.flatnonzero(dose > 0)
+        self._heard.append((exposures.take(found), dose[found]))
         kept = ids >= oldest
         self._shown = ids[kept], doses[kept]
         self._forget()
@@ -144,7 +149,7 @@ class CaseTracker:
         age = self._definition.cause_window
         if len(self._heard) > age:
             heard, dose = self._heard[-1 - age]
-            waits = self._reached[heard.agent].any(axis=1) & (self.compartment[heard.agent] != 1)
+            waits = (self._reached.any(axis=0) & (self.compartment != 1))[heard.agent]
             self._heard[-1 - age] = heard.take(waits), dose[waits]
 
     def candidates(self, moves: CaseMoves) -> Candidates:
@@ -158,10 +163,24 @@ class CaseTracker:
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.empty(0)] * 6
         move, message, source, step = (c.astype(np.int64) for c in columns[:4])
         dose, share = columns[4], columns[5]
-        order = np.lexsort((message, step, move))
+        # Each part, and they one after the other, is sorted by step and message already.
+        order = np.argsort(move, kind="stable")
         total = np.bincount(move, share, minlength=len(moves.agents))
         probability = share / total[move] if len(move) else share
         return Candidates(move[order], message[order], source[order], step[order], dose[order], probability[order])
+
+
+def _looked_up(ids: NDArray[np.int64], values: NDArray[np.float64], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The value (n,) of each of `wanted` (m,) among `ids` (n,), ascending; 0 for one that is not there. Shape (m,)."""
+    if not len(ids) or not len(wanted):
+        return np.zeros(len(wanted))
+    first, last = min(ids[0], wanted.min()), max(ids[-1], wanted.max())
+    if last - first >= 8 * len(wanted):
+        at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+        return np.where(ids[at] == wanted, values[at], 0.0)
+    table = np.zeros(last - first + 1)  # For many a table is several times faster than a search.
+    table[ids - first] = values
+    return table[wanted - first]
 
 
 def _of_step(

@@ -23,7 +23,10 @@ class Expression:
         self._columns = axes.names
 
     def read(self, material: Material) -> Readings:
-        declared = ~np.isnan(material.messages.expression)
-        rows = declared.any(axis=1)
-        values = material.messages.expression[rows]  # a copy, so the messages stay as they were
-        return Readings(self.name, "message", material.messages.id[rows], self._columns, values, np.all(declared[rows], axis=1))
+        ids, stated = material.messages.id, material.messages.expression
+        silent = np.isnan(stated)
+        if not silent.any():
+            return Readings(self.name, "message", ids, self._columns, stated.copy(), np.ones(len(ids), dtype=bool))
+        rows = np.any(~silent, axis=1)
+        values = stated[rows]  # a copy, so the messages stay as they were
+        return Readings(self.name, "message", ids[rows], self._columns, values, np.all(~silent[rows], axis=1))

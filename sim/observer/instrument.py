@@ -44,12 +44,16 @@ class Readings:
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.ids), len(self.columns)) or self.ok.shape != (len(self.ids),):
             raise ValueError(f"{self.instrument}: values must be (ids, columns) and ok (ids,), got {self.values.shape}")
-        if np.any(np.isnan(self.values[self.ok])):
+        good = bool(self.ok.all())
+        if np.any(np.isnan(self.values if good else self.values[self.ok])):
             raise ValueError(f"{self.instrument}: a reading that is ok may not be NaN")
-        self.values[~self.ok] = np.nan
+        if not good:
+            self.values[~self.ok] = np.nan
 
     def on(self, axes: Axes) -> NDArray[np.float32]:
         """The readings as expression rows (n, D): NaN on axes this instrument does not measure."""
+        if self.columns == axes.names:
+            return self.values
         rows = np.full((len(self.ids), len(axes)), np.nan, dtype=np.float32)
         for k, column in enumerate(self.columns):
             if column in axes.names:

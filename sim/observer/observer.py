@@ -68,14 +68,16 @@ class Observer:
         readings = [instrument.read(material) for instrument in self._instruments]
         messages = material.messages
         by_name = {r.instrument: self._aligned(r, messages.id) for r in readings if r.subject == "message"}
+        silent = {r.instrument for r in readings if not len(r.ids)}
         expression = np.full((len(messages), len(self.axes)), np.nan, dtype=np.float32)
         for axis, names in self.chosen.items():
             column = self.axes.index(axis)
-            for name in reversed(names):
+            # From the last to the first, each over what those behind it read.
+            for k, name in enumerate(name for name in reversed(names) if name not in silent):
                 read = by_name[name][:, column]
                 if axis in self._detection and name != STATED:
                     read = self._shown(axis, read)
-                expression[:, column] = np.where(np.isnan(read), expression[:, column], read)
+                expression[:, column] = np.where(np.isnan(read), expression[:, column], read) if k else read
         moves = {strain: self._judge(strain, material, by_name) for strain in self.axes.strains}
         return Seen(readings, expression, moves)
 
@@ -133,6 +135,10 @@ class Observer:
 
     def _aligned(self, readings: Readings, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """An instrument's readings as rows of the messages `ids` (n,), NaN where it has none. Shape (n, D)."""
+        if len(readings.ids) == len(ids):  # each message has its row
+            return readings.on(self.axes)
+        if not len(readings.ids):
+            return np.broadcast_to(np.float32(np.nan), (len(ids), len(self.axes)))
         rows = np.full((len(ids), len(self.axes)), np.nan, dtype=np.float32)
         rows[np.searchsorted(ids, readings.ids)] = readings.on(self.axes)
         return rows

@@ -33,8 +33,8 @@ SCENARIO = {
             "mechanistic": {
                 "policy": {
                     "_target_": "contagium.agents.mechanistic.policy.Mechanistic",
-                    "utters": True,
-                    "model": {"_target_": "contagium.agents.mechanistic.contagion.sis", "transmission_rate": 0.6},
+                    "bank": {"_target_": "contagium.agents.mechanistic.bank.from_file"},
+                    "model": {"_target_": "contagium.agents.mechanistic.models.sis", "transmission_rate": 0.6},
                 },
                 "share": 1,
             },
@@ -100,7 +100,8 @@ def tell_step(log: Run, step: int) -> list[str]:
         lines.append(
             f"  {name_of(move['agent'])} {move['origin']} -> {move['target']}{since} ({move['kind']}{f'; {why}' if why else ''})"
         )
-    lines.append("  " + ", ".join(f"{row['agents']} {row['compartment']}" for row in rows(log, "compartment", step)))
+    counts = [row for row in rows(log, "compartment", step) if row["kind"] == "case"]
+    lines.append("  " + ", ".join(f"{row['agents']} {row['compartment']}" for row in counts))
     lines += [f"  mean {row['axis']} {row['mean']:+.4f} over {row['messages']}" for row in rows(log, "affect", step)]
     return lines
 

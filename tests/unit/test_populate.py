@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contagium.agents.persona import Persona
 from contagium.envs.network import Network, erdos_renyi, scale_free
 from contagium.envs.rng import Streams
 from contagium.sim.populate import index_cases, populate
@@ -15,7 +16,7 @@ POLICY = {"_target_": "contagium.agents.scripted.Scripted"}
 
 
 def scenario(
-    size: int, groups: dict[str, GroupSpec] | None = None, seeding: SeedingSpec | None = None, sd: float = 0.0
+    size: int, groups: dict[str, GroupSpec] | None = None, seeding: SeedingSpec | None = None, sd: float = 0.0, rivals: int = 0
 ) -> Scenario:
     """Only what `populate` reads."""
     from contagium.sim.scenario import AgentsSpec
@@ -24,6 +25,8 @@ def scenario(
         population=PopulationSpec(size=size, susceptibility_sd=sd, expressiveness_sd=sd),
         agents=AgentsSpec(groups=groups or {"all": GroupSpec(policy=POLICY, share=1.0)}),
         seeding=seeding or SeedingSpec(count=min(2, size)),
+        persona=Persona(name="spiral"),
+        rivals={f"r{k}": Persona(name=f"rival_{k}") for k in range(rivals)},
     )
 
 
@@ -79,3 +82,15 @@ def test_named_index_cases_are_taken_as_they_are() -> None:
     made = populate(scenario(6, seeding=SeedingSpec(agents=(4, 1))), Network.from_edges(6, [0], [1]), Streams(0))
     assert made.strain.tolist() == [-1, 0, -1, -1, 0, -1]
     assert index_cases(SeedingSpec(agents=()), Network.from_edges(2, [0], [1]), Streams(0)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "seeding", [SeedingSpec(count=3), SeedingSpec(count=3, method="degree"), SeedingSpec(count=3, agents=(5, 7))]
+)
+def test_every_rival_has_index_cases_of_its_own(seeding: SeedingSpec) -> None:
+    network = erdos_renyi(30, Streams(0), 3.0)
+    strain = populate(scenario(30, seeding=seeding, rivals=2), network, Streams(1)).strain
+    expected = [30 - 9, 3, 3, 3] if seeding.agents is None else [30 - 8, 2, 3, 3]
+    assert np.bincount(strain + 1).tolist() == expected
+    alone = populate(scenario(30, seeding=seeding), network, Streams(1)).strain
+    assert np.array_equal(alone == 0, strain == 0)

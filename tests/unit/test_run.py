@@ -36,7 +36,7 @@ KINDS = {
     "mechanistic": ["agents=mechanistic", "population=varied", "population.size=60", "seeding.count=3"],
     "mechanistic-dyads": [
         *("agents=mechanistic", "env=dyads", "env.redraw=3", "population.size=41", "pressure=praise", "seeding.count=12"),
-        "agents.groups.mechanistic.policy.model.transmission_rate=0.8",
+        "model.transmission_rate=0.8",
     ],
     "scripted": ["agents=scripted", "intervention=quarantine", "intervention.quarantine.share=0.5"],
     "parrot": ["backend=parrot", "backend.recovery=0.3", "env.window=2", "observer.report_every=2", "seeding.count=2"],
@@ -114,7 +114,7 @@ def test_names_that_users_give_cannot_collide_with_a_stream(tmp_path: Path, monk
     event = ["+pressure.events.script.rate=0.1", "+pressure.events.script.targets=0.5"]
     stopped = "+intervention.groups._target_=contagium.sim.intervention.Quarantine"
     record(tmp_path, "agents=mixed", "backend=parrot", "population.size=20", "persona.name=seeding", *event, stopped)
-    given = {"contagion:seeding:when", "contagion:seeding:which", "pressure:script", "pressure targets:script"}
+    given = {"contagion:seeding:race", "contagion:seeding:dwell", "pressure:script", "pressure targets:script"}
     assert {name for name in names if ":" in name} == given | {"intervention:groups"}
     assert names >= {"seeding", "groups"}
 
@@ -187,7 +187,8 @@ def test_compartments_are_the_sum_of_the_transitions(kind: str, tmp_path: Path) 
         for move in cases[cases["step"] == step].itertuples(index=False):
             assert where[move.agent] == move.origin
             where[move.agent] = move.target
-        counted = log.compartments[log.compartments["step"] == step].set_index("compartment")["agents"].to_dict()
+        now = log.compartments[(log.compartments["step"] == step) & (log.compartments["kind"] == "case")]
+        counted = now.set_index("compartment")["agents"].to_dict()
         assert counted == {name: list(where.values()).count(name) for name in "SIR"}
     assert log.meta["status"] == "finished"
     log.close()
@@ -386,7 +387,8 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_its_steps(tmp_path: Path
     assert "cannot write the event log" in done.stderr
     log = open_run(tmp_path / "out")
     assert 0 < len(log.table("step")) < 50
-    assert len(log.compartments) == 3 * (1 + len(log.table("step")))
+    # After seeding the observed ones alone, then the latent ones beside them.
+    assert len(log.compartments) == 3 + 6 * len(log.table("step"))
     log.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import BertWordPieceTokenizer
 
@@ -28,6 +28,8 @@ def test_a_sentence() -> None:
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.text(st.characters(max_codepoint=0x24F, exclude_categories=("Cs",)), max_size=80))
 def test_same_pieces_as_the_reference(text: str) -> None:
+    # The reference takes the names of special pieces in a text for these pieces themselves; here they are words like others.
+    assume(not any(piece in text for piece in PIECES[:5]))
     assert OURS.ids(text) == REFERENCE.encode(text).ids[:256]
 
 

@@ -1,0 +1,46 @@
+"""What the log's `meta` says of a run as it begins."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from contagium import __version__
+from contagium.sim.sample import sampled
+from contagium.sim.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from contagium.sim.laboratory import Laboratory
+
+PACKAGES = ("numpy", "scipy", "networkx", "gymnasium", "pettingzoo", "openai", "xllamacpp", "hydra-core")
+
+
+def facts(lab: Laboratory, command: str) -> dict[str, Any]:
+    """What the log's `meta` says of a run as it begins."""
+    scenario = lab.scenario
+    detection = {p.name: p.detection[scenario.observer.case.instrument].model_dump() for p in scenario.personas}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": scenario.model_dump(mode="json", by_alias=True),
+        "name": scenario.name,
+        "seed": scenario.seed,
+        "steps": scenario.steps,
+        "axes": lab.axes.names,
+        "strains": lab.axes.strains,
+        "axis_instruments": lab.observer.chosen,
+        "detection": {strain: {"instrument": scenario.observer.case.instrument} | rule for strain, rule in detection.items()},
+        "index_agents": np.flatnonzero(lab.population.strain >= 0).tolist(),
+        "versions": {"python": platform.python_version(), "contagium": __version__}
+        | {package: version(package) for package in PACKAGES},
+        "command": command,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "status": "running",
+        "reason": None,
+        "wall_seconds": None,
+        "resumed": 0,
+        "sample": sampled(lab).facts,
+    }
