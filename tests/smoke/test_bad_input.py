@@ -15,7 +15,7 @@ from contagium.sim.__main__ import _run
 
 Command = Callable[..., tuple[int, str]]
 EVENT = "pressure.events.rejection"
-MECHANISTIC = "agents.groups.mechanistic.policy"
+FIXED = "{_target_:contagium.agents.mechanistic.dwell.Fixed,time:0}"
 
 
 @pytest.fixture
@@ -56,14 +56,17 @@ def refused(command: Command, *arguments: str) -> str:
         ("+env.raeds=3", "env.raeds: no such setting; Forum has: reads, board_reads, window, reply_share"),
         ("seed=abc", "seed: .*, got 'abc'"),
         ("population.size=0", "population.size: .* greater than or equal to 1, got 0"),
-        (
-            f"agents=mechanistic {MECHANISTIC}.model.recovery_rate=-0.1",
-            f"{MECHANISTIC}.model: rate must be non-negative.*, got -0.1",
-        ),
-        (
-            f"agents=mechanistic {MECHANISTIC}.affect.contagion=1.1",
-            f"{MECHANISTIC}.affect: contagion must be a share in .0, 1., got 1.1",
-        ),
+        ("agents=mechanistic model.recovery_rate=-0.1", "model: rate must be non-negative.*, got -0.1"),
+        ("agents=mechanistic model.recovery_rate=nan", "model: rate must be non-negative and finite, got nan"),
+        ("agents=mechanistic affect.contagion=1.1", "affect: contagion must be a share in .0, 1., got 1.1"),
+        ("agents=mechanistic model=watts model.share=2", "model: threshold must be a share in .0, 1., got 2.0"),
+        (f"agents=mechanistic model.infectious_dwell={FIXED}", "model.infectious_dwell: dwell time must be positive.*, got 0.0"),
+        ("agents=mechanistic model=sri", "model: no choice 'sri'; there are: carrier, .*, watts"),
+        ("agents=mechanistic coupling.bound=0.5", "agents.groups.mechanistic: coupling.bound is about opinions, got 0.5 .*"),
+        ("agents=mechanistic stances=[spiral]", "persona, rivals, stances: axis names must differ, .*"),
+        ("agents=mechanistic model=two_strains ~persona@rivals.second", ".*the model tells 2 strains apart, but the run has 1.*"),
+        ("agents=mechanistic seeding.count=13", "seeding.count: at most population.size .12. index cases, got 13"),
+        ("env=forum agents=learning", "agents.groups.learning: learning agents need something to choose, .*: take env=commons"),
         (f"agents=mechanistic {EVENT}.at=[] +{EVENT}.rate=-1", f"{EVENT}.rate: .*, got -1"),
         ("env.reply_share=1.5", "env.reply_share: .* less than or equal to 1, got 1.5"),
         ("backend=parrot backend.adoption=1.5", ".*backend.*adoption must be in .0, 1., got 1.5"),

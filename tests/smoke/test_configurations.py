@@ -33,6 +33,8 @@ def test_choice_runs(group: str, choice: str, application: Callable[..., int], t
         extra = ["network.path=edges.csv"]
     if group == "pressure":
         extra = ["steps=5"]
+    if (group, choice) == ("agents", "learning"):
+        chosen["env"] = "commons"
     if (group, choice) == ("agents", "mixed"):
         extra = ["population.size=9"]
     arguments = [f"{key}={value}" for key, value in chosen.items()]

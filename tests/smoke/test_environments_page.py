@@ -12,10 +12,10 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["arrays", "views"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["arrays", "views", "trainers"])
 def test_examples_run(example: str) -> None:
     exec(compile(example, "docs/environments.md", "exec"), {})
 
