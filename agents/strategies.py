@@ -57,6 +57,7 @@ class Bandit:
         if not 0 < self.rate <= 1:
             raise ValueError(f"rate must be a share in (0, 1], got {self.rate}")
         _positive("temperature", self.temperature)
+        _finite("initial", self.initial)
         if self.bins < 2:
             raise ValueError(f"bins must be at least 2, or no state differs from another, got {self.bins}")
 
@@ -116,6 +117,8 @@ class Imitation:
         for name in ("revision", "mutation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a probability in [0, 1], got {getattr(self, name)}")
+        _finite("preference", self.preference)
+        _finite("slope", self.slope)
         for name in ("strength", "step", "spread"):
             if not (getattr(self, name) >= 0 and np.isfinite(getattr(self, name))):
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
@@ -196,6 +199,11 @@ def _normal(draw: Floats) -> Floats:
     """Standard normal deviates from draws in [0, 1)."""
     normal: Floats = ndtri(np.maximum(draw, 2.0**-54))
     return normal
+
+
+def _finite(name: str, value: float) -> None:
+    if not np.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
 
 
 def _positive(name: str, value: float) -> None:

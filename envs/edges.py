@@ -103,6 +103,17 @@ class Network:
         return self.source[self.indptr[agent] : self.indptr[agent + 1]]
 
     @property
+    def flat(self) -> Network:
+        """The network without layers: ties of a pair in several layers are one, with the sum of their weights."""
+        if self.layer is None:
+            return self
+        new = np.ones(len(self.source), dtype=bool)
+        new[1:] = (np.diff(self.source) != 0) | (np.diff(self.target) != 0)
+        first = np.flatnonzero(new)
+        weight = np.add.reduceat(self.weight, first) if len(first) else self.weight
+        return Network(self.size, np.searchsorted(first, self.indptr).astype(np.int64), self.source[first], weight)
+
+    @property
     def symmetric(self) -> bool:
         """Whether each edge has an opposite one of the same weight and layer."""
         return self.hearers[1] is self.source
@@ -191,9 +202,9 @@ class Network:
     def from_networkx(cls, graph: nx.Graph) -> Network:
         """From a networkx graph with nodes 0…N−1; an undirected edge is heard both ways.
 
-        `weight` is honoured, and `layer`, a name that all edges have or none.
+        `weight` is honoured, and `layer`, a name that all edges have or none. NetworkError: a self-loop, or an edge given twice.
         """
-        edges = ((u, v, data.get("weight", 1.0), data.get("layer")) for u, v, data in graph.edges(data=True) if u != v)
+        edges = ((u, v, data.get("weight", 1.0), data.get("layer")) for u, v, data in graph.edges(data=True))
         return cls.from_rows(graph.number_of_nodes(), list(edges), mutual=not graph.is_directed())
 
     def to_networkx(self) -> nx.DiGraph:

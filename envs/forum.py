@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 KEPT_DRAWS = 2**22
 """Draws kept so that readers can be asked one by one without drawing a step anew for each (8 bytes each)."""
 
-INTERPRETED = 2000
+INTERPRETED = 256
 """Readers up to whom reading is not worth the second that the compiler takes to start."""
 
 

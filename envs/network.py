@@ -72,7 +72,7 @@ def erdos_renyi(size: int, streams: Streams, mean_degree: float = 4.0) -> Networ
 
 def scale_free(size: int, streams: Streams, attach: int = 2) -> Network:
     """Newcomers attach to `attach` others in proportion to degree. Source: Barabási & Albert 1999."""
-    if not 1 <= attach < max(size, 2):
+    if not 1 <= attach < size:
         raise NetworkError(f"network.attach must be in [1, population.size), got {attach}")
     _must_fit(size, 2 * size * attach, "scale-free")
     return Network.mutual(*growth.preferential_pairs(size, attach, streams.generator("network")))
@@ -98,7 +98,8 @@ def from_file(size: int, streams: Streams, path: str, directed: bool = False) ->
     try:
         return Network.from_rows(size, edges, mutual=not directed)
     except NetworkError as error:
-        raise NetworkError(f"network.path: {path}: {error}") from error
+        hint = " (each tie is heard both ways; otherwise network.directed=true)" if "twice" in str(error) and not directed else ""
+        raise NetworkError(f"network.path: {path}: {error}{hint}") from error
 
 
 def _read_csv(path: str) -> list[list[str]]:

@@ -63,7 +63,9 @@ def _run(arguments: list[str]) -> int:
         for key, _, value in (argument.partition("=") for argument in arguments[1:]):
             if reason := refusal(key, value):
                 raise UserError(reason)
-        sys.argv = [arguments[0], *(_protect(argument) for argument in arguments[1:])]
+        # `-m` first, for what stands on both sides of a flag is more than the argument parser can take.
+        given = sorted(arguments[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+        sys.argv = [arguments[0], *map(_protect, given)]
         hydra.main(version_base="1.3", config_path="pkg://contagium.conf", config_name="config")(_job)()
     except HydraException as error:
         return _complain(_hydra_line(error), 2)
@@ -219,10 +221,13 @@ def _hydra_line(error: HydraException) -> str:
 
 
 def _nearest(key: str) -> str:
-    """A hint at the key most like `key` in the packaged configuration."""
+    """A hint at the key most like `key` in the configuration, with the choices that the arguments make."""
     from contagium.sim.keys import known_keys
 
-    near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
+    known = known_keys(sys.argv[1:])
+    if key in known:
+        return " in every arm of the sweep"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else " (contagium --cfg job shows all keys)"
 
 

@@ -33,6 +33,7 @@ def facts(lab: Laboratory, command: str) -> dict[str, Any]:
         "strains": lab.axes.strains,
         "axis_instruments": lab.observer.chosen,
         "detection": {strain: {"instrument": scenario.observer.case.instrument} | rule for strain, rule in detection.items()},
+        "choices": lab.world.choices,
         "index_agents": np.flatnonzero(lab.population.strain >= 0).tolist(),
         "versions": {"python": platform.python_version(), "contagium": __version__}
         | {package: version(package) for package in PACKAGES},

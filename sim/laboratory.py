@@ -103,7 +103,8 @@ class Society(NamedTuple):
 def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
     """Build what acts. backends: of each group. ScenarioError names what does not fit."""
     streams, size = Streams(scenario.seed), scenario.population.size
-    network: Network = build(scenario.network, "network", size=size, streams=streams)
+    built: Network = build(scenario.network, "network", size=size, streams=streams)
+    network = built.flat  # in a world one hears another or does not, in whatever layer
     with _refused("persona, rivals, stances: "):
         axes = Axes(tuple(persona.name for persona in scenario.personas), scenario.stances)
     population = populate(scenario, network, streams)

@@ -90,6 +90,7 @@ class Recorder:
         paid = paid if self._sample.everybody else paid[self._sample.detailed[paid]]
         columns = (paid, settled.reward[paid], settled.terminated[paid].astype(int))
         log.add("reward", [(step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
+        self._choices(step, act)
         self._pressure(step, pressure)
         log.add("call", [call.row() for call in calls if not call.interview])
         self._interviewed(step, answers, [call for call in calls if call.interview])
@@ -262,6 +263,18 @@ class Recorder:
         if rows:
             data = pack(table, rows, values)
             self._log.add("bulk", [(step, table, *of, first, rows, json.dumps(names, ensure_ascii=False), data)])
+
+    def _choices(self, step: int, act: Act) -> None:
+        """What each agent of the sample chose, and how many of everybody chose what, in a world that has choices."""
+        if not (names := self._lab.world.choices):
+            return
+        # The last name is what −1 points at: no valid choice.
+        named = (*names, None)
+        kept = self._sample.detailed[act.agents]
+        rows = zip(act.agents[kept].tolist(), act.choice[kept].tolist(), strict=True)
+        self._log.add("choice", [(step, agent, named[choice]) for agent, choice in rows])
+        counts = np.bincount(np.where(act.choice < 0, len(names), act.choice), minlength=len(named))
+        self._log.add("chosen", [(step, named[k], int(counts[k])) for k in range(len(named)) if k < len(names) or counts[k]])
 
     def _pressure(self, step: int, pressure: Pressure) -> None:
         for k, event in enumerate(pressure.names):

@@ -61,8 +61,9 @@ class Sample:
             return None
         count, of = int(self.detailed.sum()), len(self.detailed)
         rule = (
-            f"agent, message, exposure, reading and reward are of {count:,} of {of:,} agents, the index cases and others drawn "
-            f"at random; edge holds whom these and the {NEAR} around {ROOTS} index cases hear; all other tables cover everybody"
+            f"agent, message, exposure, reading, reward and choice are of {count:,} of {of:,} agents, the index cases and "
+            f"others drawn at random; edge holds whom these and the {NEAR} around {ROOTS} index cases hear; all other tables "
+            "cover everybody"
         )
         return {"agents": of, "detailed": count, "rule": rule}
 

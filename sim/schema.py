@@ -86,6 +86,8 @@ TABLES: dict[str, tuple[str, ...]] = {
         "reward REAL NOT NULL",
         "terminated INTEGER NOT NULL",
     ),
+    "choice": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "choice TEXT"),
+    "chosen": ("step INTEGER NOT NULL", "choice TEXT", "agents INTEGER NOT NULL"),
     "pressure": (
         "step INTEGER NOT NULL",
         "event TEXT NOT NULL",

@@ -115,10 +115,9 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
     table.add_row("attack rate", _attack(summary))
     table.add_row("peak prevalence", _share(summary["peak_prevalence"]))
     table.add_row("reproduction number", _r0(summary["r0"]))
-    turns = summary["messages"] + summary["missing_turns"]
-    table.add_row(
-        "missing turns", f"{summary['missing_turns']} of {turns}", style="bold red" if summary["missing_turns"] else None
-    )
+    missing = summary["missing_turns"]
+    # Not out of so many turns: who had a turn and chose to be silent is in no count.
+    table.add_row("missing turns", f"{missing}, beside {summary['messages']} messages", style="bold red" if missing else None)
     rows = (("refused_turns", "refused turns"), ("failed_calls", "failed calls"), ("unread_answers", "unread answers"))
     for key, words in rows:
         if summary[key]:

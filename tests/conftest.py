@@ -49,6 +49,13 @@ def _block_network(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_block_network)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole suite runs in up to four processes, a part of it in this one: starting others would only delay it."""
+    whole = config.args_source != pytest.Config.ArgsSource.ARGS
+    return min(os.cpu_count() or 1, 4) if whole else 0
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `weights` (all) or `weights("MINILM")` (these) unless they are in the user's cache."""
     marker = item.get_closest_marker("weights")

@@ -46,15 +46,25 @@ class Heard:
 
     @classmethod
     def along(cls, network: Network, opinion: Floats, draw: Floats | None = None) -> Heard:
-        """Everybody hears all its neighbours of the network; opinion: (N,)."""
+        """Everybody hears all its neighbours of the network; opinion: (N,). ValueError: of another size."""
+        if np.shape(opinion) != (network.size,):
+            raise ValueError(f"opinion must be one number for each of {network.size} agents, got shape {np.shape(opinion)}")
         return cls(network.target, opinion[network.source], network.weight, draw)
 
     @classmethod
     def of(cls, matrix: sparray | Floats, opinion: Floats, draw: Floats | None = None) -> Heard:
-        """Agent i hears agent j with the weight matrix[i, j], itself by the diagonal; rows need not add up to 1."""
+        """Agent i hears agent j with the weight matrix[i, j], itself by the diagonal; rows need not add up to 1.
+
+        ValueError: the matrix is not (n, n) for opinions (n,), or a weight is negative, infinite or NaN.
+        """
         from scipy.sparse import coo_array  # worth its time only where there is a matrix
 
         entries = coo_array(matrix)
+        if entries.shape != (len(opinion), len(opinion)):
+            raise ValueError(f"the matrix must be ({len(opinion)}, {len(opinion)}), got shape {entries.shape}")
+        wrong = entries.data[~((entries.data >= 0) & np.isfinite(entries.data))]
+        if len(wrong):
+            raise ValueError(f"weights must be at least 0 and finite, got {wrong[0]}")
         return cls(entries.row.astype(np.int64), opinion[entries.col], entries.data.astype(np.float64), draw)
 
     def only(self, some: NDArray[np.bool_]) -> Heard:

@@ -66,7 +66,7 @@ class Carriage:
             course, everybody = self._courses[c], len(rows) == len(ids)
             mine = course if everybody else course.take(rows)
             # A message is one contact however long its reader waited.
-            per_step = scale[:, strains[0]] / np.maximum(elapsed, 1.0)
+            per_step = scale[:, strains.start : strains.stop] / np.maximum(elapsed, 1.0)[:, None]
             now, step = float(observation.step), observation.step
             after, moves = advance(self._tables, contacts, mine, now, elapsed, per_step, observation.agents, keys[c], step)
             self._courses[c] = after if everybody else course.put(rows, after)

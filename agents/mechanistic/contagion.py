@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from contagium.agents.mechanistic.dwell import Dwell, Exponential
 from contagium.agents.mechanistic.response import Linear, Response
 
+MOST_TRANSMISSIONS = 2**15 - 1
+"""Kernels number them by int16."""
+
 
 @dataclass(frozen=True)
 class Transmission:
@@ -86,7 +89,8 @@ class Tables(NamedTuple):
     """A model as arrays, for kernels. Compartments are numbered as in `ContagionModel.compartments`.
 
     Transmissions (T,): source, origin, target int8; rate float64; layer int8 (−1: all); response int8 (its code); share bool;
-    a, b float64 (its parameters). Progressions (P,): begins, leads int8 (origin and target); dwell int8 (its code); c, d float64.
+    a, b float64 (its parameters); strain int64, the one that the source shows most strongly, 0 where it shows none.
+    Progressions (P,): begins, leads int8 (origin and target); dwell int8 (its code); c, d float64.
     """
 
     source: NDArray[np.int8]
@@ -98,6 +102,7 @@ class Tables(NamedTuple):
     share: NDArray[np.bool_]
     a: NDArray[np.float64]
     b: NDArray[np.float64]
+    strain: NDArray[np.int64]
     begins: NDArray[np.int8]
     leads: NDArray[np.int8]
     dwell: NDArray[np.int8]
@@ -126,6 +131,8 @@ class ContagionModel:
             raise ValueError(f"compartments must differ, got {', '.join(self.compartments)}")
         if len(self.compartments) > 127:
             raise ValueError(f"at most 127 compartments, got {len(self.compartments)}")
+        if len(self.transmissions) > MOST_TRANSMISSIONS:
+            raise ValueError(f"at most {MOST_TRANSMISSIONS} transmissions, got {len(self.transmissions)}")
         unknown = sorted(self._named() - set(self.compartments))
         if unknown:
             raise ValueError(f"no compartment {', '.join(unknown)}: the model has {', '.join(self.compartments)}")
@@ -181,6 +188,7 @@ class ContagionModel:
             share=np.array([row[1] for row in response], dtype=np.bool_),
             a=np.array([row[2] for row in response], dtype=np.float64),
             b=np.array([row[3] for row in response], dtype=np.float64),
+            strain=np.array([self._strain(t.source) for t in self.transmissions], dtype=np.int64),
             begins=self._codes([p.origin for p in self.progressions]),
             leads=self._codes([p.target for p in self.progressions]),
             dwell=np.array([row[0] for row in waits], dtype=np.int8),
@@ -188,20 +196,39 @@ class ContagionModel:
             d=np.array([row[2] for row in waits], dtype=np.float64),
         )
 
+    def checked(self, size: int, compartment: NDArray[np.integer]) -> NDArray[np.int8]:
+        """Compartments (size,) as given, if they are codes of this model for that many agents. ValueError: they are not."""
+        given, most = np.asarray(compartment), len(self.compartments) - 1
+        if given.shape != (size,):
+            raise ValueError(f"compartment must be one code for each of {size} agents, got shape {given.shape}")
+        if not np.issubdtype(given.dtype, np.integer) or not 0 <= given.min() <= given.max() <= most:
+            raise ValueError(f"compartment codes must be 0 to {most}, got {given.min()} to {given.max()}")
+        return given.astype(np.int8)
+
     def start(self, size: int, seeded: NDArray[np.int64], strain: int = 0) -> NDArray[np.int8]:
         """Compartments (size,) with the agents `seeded` where index cases of `strain` start, all others in the first.
 
         ValueError: more seeds than agents, one twice, or none that exists.
         """
+        seeded = np.asarray(seeded)
+        if seeded.ndim != 1 or (len(seeded) and not np.issubdtype(seeded.dtype, np.integer)):
+            raise ValueError(f"seeds must be a list of whole numbers, got {seeded.dtype} of shape {seeded.shape}")
+        seeded = seeded.astype(np.int64)
         if len(seeded) > size:
             raise ValueError(f"at most {size} seeds, one an agent, got {len(seeded)}")
         if len(seeded) and not (seeded.min() >= 0 and seeded.max() < size):
             raise ValueError(f"seeds must be agent ids 0 to {size - 1}, got {seeded.min()} to {seeded.max()}")
         if len(np.unique(seeded)) < len(seeded):
             raise ValueError("an agent is seeded twice")
+        if not 0 <= strain < len(self.starts):
+            raise ValueError(f"index cases start with strains 0 to {len(self.starts) - 1}, got {strain}")
         compartment = np.zeros(size, dtype=np.int8)
         compartment[seeded] = self.code(self.starts[strain])
         return compartment
+
+    def _strain(self, compartment: str) -> int:
+        strength = {s.strain: s.strength for s in self.shown if s.compartment == compartment}
+        return max(strength, key=strength.__getitem__, default=0)
 
     def _codes(self, names: list[str]) -> NDArray[np.int8]:
         return np.array([self.code(name) for name in names], dtype=np.int8)

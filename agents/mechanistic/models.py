@@ -153,14 +153,18 @@ def two_strains(
     """Two strains, A and B, one at a time in an agent, with immunity for life against the strain one has had.
 
     cross_immunity: by how much having had one lowers the hazard of the other, 1: not at all possible, 0: no protection.
-    mutation_rate: at which A turns to B within an agent. AB carries A and has had B, BA the reverse; RA, RB and R have
-    recovered from A, from B, from both. Source: Castillo-Chavez et al. 1989, without coinfection.
+    mutation_rate: at which A turns to B within an agent that carries A as its first; it has then had A.
+    AB carries A and has had B, BA the reverse; RA, RB and R have recovered from A, from B, from both.
+    Source: Castillo-Chavez et al. 1989, without coinfection.
     """
+    for name, rates in (("transmission_rates", transmission_rates), ("recovery_rates", recovery_rates)):
+        if len(rates) != 2:
+            raise ValueError(f"{name} must be two numbers, one a strain, got {len(rates)}")
     if not 0 <= cross_immunity <= 1:
         raise ValueError(f"cross_immunity must be a share in [0, 1], got {cross_immunity}")
     rate = dict(zip("AB", transmission_rates, strict=True))
     ends = dict(zip("AB", recovery_rates, strict=True))
-    spread, moves = [], [Progression("A", "B", mutation_rate)]
+    spread, moves = [], [Progression("A", "BA", mutation_rate)]
     for strain, other in ("AB", "BA"):
         first, second = strain, strain + other
         for source in (first, second):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -48,6 +49,9 @@ class Mechanistic:
         self._model, self._law, self._coupling = model or sir(), affect or Affect(), coupling or Coupling()
         self._belief, self._between, self._bank = belief, opinion, bank
         self._preference, self._slant = dict(preference or {}), dict(slant or {})
+        for name, given in (("preference", self._preference), ("slant", self._slant)):
+            if wrong := [(choice, value) for choice, value in given.items() if not math.isfinite(value)]:
+                raise ValueError(f"{name} must be finite, got {wrong[0][1]} for {wrong[0][0]}")
         self.speaks = bank is not None
         self.independent = False
 

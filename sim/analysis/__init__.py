@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from contagium.sim.analysis.adoption import adoptions, persona_scores
     from contagium.sim.analysis.affect import affect_curves
+    from contagium.sim.analysis.choices import choice_slopes, felt_choices
     from contagium.sim.analysis.epidemic import attack_rate, compartment_curves, final_size, onsets, peak_prevalence
     from contagium.sim.analysis.outputs import write_outputs
     from contagium.sim.analysis.reproduction import Estimate, reproduction_number
@@ -17,7 +18,9 @@ _HOMES = {
     "adoptions": "adoption",
     "affect_curves": "affect",
     "attack_rate": "epidemic",
+    "choice_slopes": "choices",
     "compartment_curves": "epidemic",
+    "felt_choices": "choices",
     "final_size": "epidemic",
     "onsets": "epidemic",
     "peak_prevalence": "epidemic",
@@ -33,7 +36,9 @@ __all__ = [
     "adoptions",
     "affect_curves",
     "attack_rate",
+    "choice_slopes",
     "compartment_curves",
+    "felt_choices",
     "final_size",
     "onsets",
     "peak_prevalence",

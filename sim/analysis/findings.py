@@ -49,8 +49,24 @@ class Names(dict[int, str]):
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far one strain got: attack rate, final size (whose count holds the index cases too), peak, reproduction number."""
+
+    attack: Share
+    size: Share
+    peak: Peak | None
+    r0: Estimate
+
+    @property
+    def index(self) -> int:
+        """Agents that were seeded with it."""
+        return self.size.count - self.attack.count
+
+
+@dataclass(frozen=True)
 class Findings:
-    """What one run shows of its first strain, by the observer's case definition. steps: how many were done.
+    """What one run shows of its first strain, by the observer's case definition. steps: how many were done. strains: how far each
+    got, this one among them.
 
     explained: mean share of a case's cause that candidate sources account for, None without cases. scores: of at most
     SCORE_ROWS agents. shown: the steps (start, middle, end) of `states`, each (n,) compartments of the agents of `network`.
@@ -60,11 +76,8 @@ class Findings:
     """
 
     strain: str
+    strains: dict[str, Spread]
     steps: int
-    attack: Share
-    size: Share
-    peak: Peak | None
-    r0: Estimate
     curves: pd.DataFrame
     affect: dict[str, pd.DataFrame]
     chains: Chains
@@ -84,6 +97,11 @@ class Findings:
     detailed: Share
 
     @property
+    def spread(self) -> Spread:
+        """How far the strain got that all else is about."""
+        return self.strains[self.strain]
+
+    @property
     def sample(self) -> str:
         """Of whom all comes that is not known of everybody, in words; empty where everybody is logged in detail."""
         count, of = self.detailed.count, self.detailed.of
@@ -92,8 +110,10 @@ class Findings:
 
 def find(run: Run, strain: str | None = None) -> Findings:
     """Everything the summary, the figures and the report say of a run, whether it finished or not."""
-    strain = chosen_strain(run, strain)
-    found, last = chains(run, strain), last_step(run)
+    strain, last = chosen_strain(run, strain), last_step(run)
+    rivals = {name: _spread(run, name, chains(run, name), last) for name in run.meta["strains"] if name != strain}
+    found = chains(run, strain)
+    spread = rivals | {strain: _spread(run, strain, found, last)}
     index = found.cases.loc[found.cases["index"], "agent"].to_numpy(np.int64)
     caught = found.cases[~found.cases["index"]]
     network = network_layout(run, index, seed=int(run.meta["seed"]))
@@ -101,11 +121,8 @@ def find(run: Run, strain: str | None = None) -> Findings:
     counted, affect = instruments(run), affect_curves(run)
     return Findings(
         strain=strain,
+        strains={name: spread[name] for name in run.meta["strains"]},
         steps=last + 1,
-        attack=attack_rate(run, strain),
-        size=final_size(run, strain),
-        peak=peak_prevalence(run, strain),
-        r0=estimate(found, last),
         curves=compartment_curves(run, strain),
         affect=affect,
         chains=found,
@@ -124,6 +141,11 @@ def find(run: Run, strain: str | None = None) -> Findings:
         failures=failures(run),
         detailed=Share(int((run.agents["detailed"] == 1).sum()), run.size),
     )
+
+
+def _spread(run: Run, strain: str, found: Chains, last: int) -> Spread:
+    parts = attack_rate(run, strain), final_size(run, strain), peak_prevalence(run, strain)
+    return Spread(*parts, estimate(found, last))
 
 
 def instruments(run: Run) -> dict[str, list[str]]:

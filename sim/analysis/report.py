@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contagium.sim.analysis.adoption import COPIED_FROM
+from contagium.sim.analysis.choices import choice_slopes
 from contagium.sim.analysis.figures import Picture
-from contagium.sim.analysis.findings import Findings
+from contagium.sim.analysis.findings import Findings, Spread
 from contagium.sim.analysis.text import clip, html_said, html_text
 from contagium.sim.log import Run
+from contagium.sim.observer.observer import STATED
 
 TOP = 15
 """Messages in the table of those that show the persona most."""
+
+WELL_EXPLAINED = 0.9
+"""Share of causes that candidate sources explain, under which the page says that the reproduction number is biased low."""
 
 CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -39,6 +45,8 @@ def report(run: Run, found: Findings, summary: dict[str, Any], figures: Sequence
     sections = [
         _headline(run, found, summary),
         _numbers(found, summary),
+        *([_section("Strains", _strains(found))] if len(found.strains) > 1 else []),
+        *([_section("What was chosen", _choices(run, found))] if run.meta.get("choices") and found.steps else []),
         _section("How it was taken up", _adoption(found, summary)),
         _section("Figures", "".join(_figure(picture) for picture in figures)),
         _section("What showed the persona most, index cases aside", _messages(run, found)),
@@ -57,15 +65,16 @@ def report(run: Run, found: Findings, summary: dict[str, Any], figures: Sequence
 
 def headline(found: Findings, status: str) -> str:
     """One sentence: what spread."""
-    count, of, strain = found.attack.count, found.attack.of, found.strain
+    attack, size, strain = found.spread.attack, found.spread.size, found.strain
+    count, of = attack.count, attack.of
     steps = f"{found.steps} step{'' if found.steps == 1 else 's'}"
-    if not found.size.of:
+    if not size.of:
         return f"The run ended ({status}) before its population was recorded."
     if not of:
-        return f"Every one of the {found.size.of} agents was an index case, so nobody was left to take up the {strain} persona."
+        return f"Every one of the {size.of} agents was an index case, so nobody was left to take up the {strain} persona."
     who = {0: f"None of {of}", of: f"All {of}"}.get(count, f"{count} of {of}")
     agents = "susceptible agent" if of == 1 else "susceptible agents"
-    index = found.size.count - count
+    index = found.spread.index
     after = "" if index else "; nobody was seeded with it"
     return f"{who} {agents} took up the {strain} persona in {steps}{after}."
 
@@ -81,16 +90,24 @@ def _headline(run: Run, found: Findings, summary: dict[str, Any]) -> str:
         f"No reproduction number: {r0['reason']}."
         if "reason" in r0
         else f"An early case led to {r0['estimate']:.2f} more on average (95% interval {r0['low']:.2f} to {r0['high']:.2f})."
+        + _bias(found)
     )
     return f'<p class="lead">{html_text(headline(found, meta["status"]))} {html_text(pace)}</p>{warning}'
 
 
+def _bias(found: Findings) -> str:
+    """Whether the reproduction number misses much, as it does where a latent period outlasts the memory for causes."""
+    if found.explained is None or found.explained >= WELL_EXPLAINED:
+        return ""
+    return f" It is biased low, for candidate sources explain only {found.explained:.0%} of what caused cases."
+
+
 def _numbers(found: Findings, summary: dict[str, Any]) -> str:
-    peak, r0 = found.peak, summary["r0"]
+    of, r0 = found.spread, summary["r0"]
     rows = [
-        ("Attack rate", f"{_share(found.attack.value)} ({found.attack.count} of {found.attack.of} susceptible agents)"),
-        ("Final size", f"{_share(found.size.value)} of all {found.size.of} agents, index cases included"),
-        ("Peak prevalence", f"{_share(peak.share)} {_when(peak.step)}" if peak else "no compartments were recorded"),
+        ("Attack rate", _attack(of)),
+        ("Final size", f"{_share(of.size.value)} of all {of.size.of} agents, index cases included"),
+        ("Peak prevalence", _peak(of)),
         (
             "Reproduction number",
             r0["reason"]
@@ -116,6 +133,31 @@ def _numbers(found: Findings, summary: dict[str, Any]) -> str:
     return _section("Key numbers", _table(rows) + note)
 
 
+def _strains(found: Findings) -> str:
+    """A row for each strain of a run with several."""
+    named = ("strain", "index cases", "attack rate", "peak prevalence", "reproduction number")
+    head = "".join(f"<th>{name}</th>" for name in named)
+    rows = [
+        "<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in (name, of.index, _attack(of), _peak(of), _r(of))) + "</tr>"
+        for name, of in found.strains.items()
+    ]
+    note = f'<p class="soft">All else on this page is about the first, {html_text(found.strain)}.</p>'
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>{note}"
+
+
+def _attack(of: Spread) -> str:
+    return f"{_share(of.attack.value)} ({of.attack.count} of {of.attack.of} susceptible agents)"
+
+
+def _peak(of: Spread) -> str:
+    return f"{_share(of.peak.share)} {_when(of.peak.step)}" if of.peak else "no compartments were recorded"
+
+
+def _r(of: Spread) -> str:
+    r0 = of.r0
+    return r0.reason or f"{r0.value:.2f} (95% interval {r0.low:.2f} to {r0.high:.2f}; {r0.n} cases)"
+
+
 def _when(step: int) -> str:
     return "after seeding" if step < 0 else f"after step {step}"
 
@@ -133,6 +175,23 @@ def _adoption(found: Findings, summary: dict[str, Any]) -> str:
     ]
     how_judged = f"<p>The message with which each new case began, compared with all the agent had heard before.{known}</p>"
     return how_judged + _table(rows)
+
+
+def _choices(run: Run, found: Findings) -> str:
+    """Shares of each choice, of everybody, and how valence bore on them, of those whose choices are logged."""
+    counts = run.table("chosen").fillna({"choice": "no valid choice"}).groupby("choice", sort=False)["agents"].sum()
+    rows = [(str(name), f"{count / counts.sum():.1%} of {counts.sum()} turns") for name, count in counts.items()]
+    slopes = choice_slopes(run, window=math.ceil(found.steps / 3))
+    note = (
+        "What a unit of shown valence adds to the log-odds of each choice against the one before it, in three parts of the run"
+        f"{', in ' * bool(found.sample)}{found.sample}:"
+    )
+    return _table(rows) + f'<p class="soft">{html_text(note)}</p>' + _table(map(_slope, slopes.to_dict("records")))
+
+
+def _slope(of: Mapping[str, Any]) -> tuple[str, str]:
+    told = "cannot be told from" if math.isnan(of["slope"]) else f"{of['slope']:+.2f} (standard error {of['error']:.2f}) from"
+    return f"Steps {of['first']} to {of['last']}", f"{told} {of['choices']} choices"
 
 
 def _figure(picture: Picture) -> str:
@@ -179,11 +238,13 @@ def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
     for model, names in of.models.items():
         if names != [model]:
             rows.append((f"{clip(model, 100)} answered as", ", ".join(clip(name, 100) for name in names)))
+    if STATED in found.thresholds:
+        rows.append(("Case threshold of what a message states outright", f"{found.thresholds[STATED]:g}"))
     rule = run.meta.get("detection", {}).get(found.strain)
-    if rule:
+    if rule and rule["instrument"] in found.thresholds:
         false = rule.get("false_positive_rate")
         known = "not measured" if false is None else f"{false:.1%} of messages in control runs"
-        rows.append(("Case threshold", f"{rule['instrument']} ≥ {rule['enter']:g}, held down to {rule['stay']:g}"))
+        rows.append(("Case threshold of words", f"{rule['instrument']} ≥ {rule['enter']:g}, held down to {rule['stay']:g}"))
         rows.append(("False positives at that threshold", known))
     return _table(rows)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from contagium.sim.analysis.adoption import COPIED, NO_TEXT, OWN_WORDS
 from contagium.sim.analysis.failures import Failures
-from contagium.sim.analysis.findings import Findings, find
+from contagium.sim.analysis.findings import Findings, Spread, find
 from contagium.sim.analysis.reproduction import Estimate
 from contagium.sim.log import Run
 from contagium.sim.schema import SCHEMA_VERSION
@@ -20,26 +20,27 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
     """
     found = found or find(run)
     steps, readings = run.table("step"), run.readings.drop_duplicates(["step", "instrument", "subject", "id"])
-    how, peak, cases = found.adoption["how"].value_counts(), found.peak, found.chains.cases
+    how, peak, cases = found.adoption["how"].value_counts(), found.spread.peak, found.chains.cases
     return {
         "name": run.meta["name"],
         "status": run.meta["status"],
         "reason": run.meta.get("reason"),
         "strain": found.strain,
         "seed": run.meta["seed"],
-        "agents": found.size.of,
+        "agents": found.spread.size.of,
         "detailed_agents": found.detailed.count,
         "steps": found.steps,
         "steps_planned": run.meta["steps"],
-        "attack_rate": found.attack.value if found.steps else None,
-        "final_size": found.size.value,
+        "attack_rate": found.spread.attack.value if found.steps else None,
+        "final_size": found.spread.size.value,
         "peak_prevalence": peak.share if peak and found.steps else None,
         "peak_step": peak.step if peak and found.steps else None,
-        "r0": _r0(found.r0),
-        "cases": found.attack.count,
+        "r0": _r0(found.spread.r0),
+        "cases": found.spread.attack.count,
         "index_cases": int(cases["index"].sum()),
         "spontaneous_cases": int(cases["spontaneous"].sum()),
         "explained": found.explained,
+        "strains": {name: _strain(of, found.steps) for name, of in found.strains.items()},
         "adoption": {key: int(how.get(key, 0)) for key in (OWN_WORDS, COPIED, NO_TEXT)},
         "messages": int(steps["messages"].sum()),
         "exposures": int(steps["exposures"].sum()),
@@ -53,6 +54,19 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
         "reasons": _reasons(run, found),
         "schema_version": SCHEMA_VERSION,
         "versions": run.meta["versions"],
+    }
+
+
+def _strain(of: Spread, steps: int) -> dict[str, Any]:
+    peak = of.peak if steps else None
+    return {
+        "attack_rate": of.attack.value if steps else None,
+        "final_size": of.size.value,
+        "peak_prevalence": peak.share if peak else None,
+        "peak_step": peak.step if peak else None,
+        "r0": _r0(of.r0),
+        "cases": of.attack.count,
+        "index_cases": of.index,
     }
 
 
@@ -81,17 +95,18 @@ def _calls(found: Failures) -> dict[str, Any]:
 def _reasons(run: Run, found: Findings) -> dict[str, str]:
     """Why what is None is None, by key."""
     reasons = {}
-    if found.attack.value is None:
-        nobody = "no population was recorded" if not found.size.of else "every agent is an index case"
+    if found.spread.attack.value is None:
+        nobody = "no population was recorded" if not found.spread.size.of else "every agent is an index case"
         reasons["attack_rate"] = f"{nobody}: there is nobody to catch it"
     if not found.steps:
         reasons["attack_rate"] = reasons["peak_prevalence"] = reasons["peak_step"] = "no step was done"
-    if found.size.value is None:
+    if found.spread.size.value is None:
         reasons["final_size"] = "no population was recorded"
-    if found.peak is None:
+    if found.spread.peak is None:
         reasons["peak_prevalence"] = reasons["peak_step"] = "no compartments were recorded"
     if found.failures.cost is None:
-        reasons["cost"] = "not every model has a price in budget.prices, or a server counted no tokens"
+        unknown = "not every model has a price in budget.prices, or a server counted no tokens"
+        reasons["cost"] = unknown if found.failures.attempts else "no model was asked"
     if found.explained is None:
         reasons["explained"] = "no cases but the index cases"
     if run.meta.get("wall_seconds") is None:

@@ -50,7 +50,7 @@ def _head(run: Run, found: Findings) -> list[str]:
         f"# {markdown_text(meta['name'])}",
         "",
         f"Seed {meta['seed']}; {found.steps} of {meta['steps']} steps; {markdown_text(meta['status'])}{why}; "
-        f"{found.size.of} agents; persona {markdown_text(found.strain)}; "
+        f"{found.spread.size.of} agents; persona {markdown_text(found.strain)}; "
         f"index cases: {_listed([_name(found, agent) for agent in index])}.",
         *(["", f"Messages, exposures and readings are of {found.sample}; all else is of everybody."] if found.sample else []),
         "",

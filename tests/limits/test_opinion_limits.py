@@ -15,7 +15,7 @@ from contagium.agents.mechanistic.belief import (
     matching,
     within,
 )
-from contagium.envs.network import Network
+from contagium.envs.network import Network, complete
 from contagium.envs.rng import Streams
 
 W = np.array([[0.5, 0.3, 0.2], [0.25, 0.5, 0.25], [0.1, 0.4, 0.5]])
@@ -214,3 +214,14 @@ def test_clusters_are_parted_by_gaps() -> None:
 def test_bad_values_are_named(make, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         make()
+
+
+def test_weights_and_opinions_that_do_not_fit_are_named() -> None:
+    two = np.array([0.0, 1.0])
+    for wrong in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"weights must be at least 0 and finite, got {wrong}"):
+            Heard.of(np.array([[1.0, wrong], [0.0, 1.0]]), two)
+    with pytest.raises(ValueError, match=r"the matrix must be \(2, 2\), got shape \(3, 3\)"):
+        Heard.of(np.eye(3), two)
+    with pytest.raises(ValueError, match=r"one number for each of 4 agents, got shape \(2,\)"):
+        Heard.along(complete(4, Streams(1)), two)

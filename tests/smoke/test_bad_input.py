@@ -52,6 +52,7 @@ def refused(command: Command, *arguments: str) -> str:
         ("network=foo", "network: no choice 'foo'; there are: complete, file, random, ring, scale_free, small_world"),
         ("network=3", "Config group override must be a string or a list. Got int"),
         ("population.siez=3", "population.siez: no such key .did you mean population.size.."),
+        ("agents=mechanistic model=watts model.recovery_rate=1", "model.recovery_rate: no such key .did you mean model.rate.."),
         ("+population.siez=3", "population.siez: no such key"),
         ("+env.raeds=3", "env.raeds: no such setting; Forum has: reads, board_reads, window, reply_share"),
         ("seed=abc", "seed: .*, got 'abc'"),
@@ -157,7 +158,7 @@ def test_a_model_the_server_does_not_know(contagium: Command, server: str) -> No
 def test_a_sweep_goes_on_after_an_arm_that_is_refused(
     application: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arms = ("-m", "population.size=0,4", "agents=scripted", "observer=lexicon", "steps=1", "hydra.sweep.dir=sweep")
+    arms = ("population.size=0,4", "-m", "agents=scripted", "observer=lexicon", "steps=1", "hydra.sweep.dir=sweep")
     assert application(*arms) == 2
     assert "population.size: Input should be greater than or equal to 1, got 0" in capsys.readouterr().err
     assert not (tmp_path / "sweep" / "0").exists()

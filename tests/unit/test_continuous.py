@@ -15,6 +15,7 @@ from contagium.agents.mechanistic.engine import forward
 from contagium.agents.mechanistic.engine.continuous import continuous
 from contagium.agents.mechanistic.engine.outbreak import Outbreak
 from contagium.agents.mechanistic.models import dose_response, seir, si, sir, sirs, sis, two_strains, watts
+from contagium.agents.mechanistic.response import Threshold
 from contagium.envs.network import Network, complete, erdos_renyi, ring
 from contagium.envs.rng import Streams
 
@@ -192,8 +193,10 @@ def test_a_layer_carries_its_transmissions_alone(forward_only: bool) -> None:
         ({"times": np.array([0.0, 31.0])}, "times must ascend"),
         ({"times": np.array([2.0, 1.0])}, "times must ascend"),
         ({"times": np.array([np.nan])}, "times must ascend"),
+        ({"times": np.zeros((2, 2))}, "times must be a list of numbers, got shape"),
         ({"compartment": np.zeros(3, dtype=np.int8)}, "one code for each of 2000 agents"),
         ({"compartment": np.full(2000, 3, dtype=np.int8)}, "codes must be 0 to 2, got 3 to 3"),
+        ({"compartment": np.full(2000, 0.5)}, "codes must be 0 to 2, got 0.5 to 0.5"),
         ({"compartment": np.full(2000, 300)}, "codes must be 0 to 2, got 300 to 300"),
     ],
 )
@@ -201,3 +204,45 @@ def test_bad_input_is_named(change: dict[str, object], complaint: str) -> None:
     given = {"compartment": started(2000, 1), "until": 30.0, "times": None, **change}
     with pytest.raises(ValueError, match=complaint):
         continuous(sir(), NETWORK, streams=Streams(1), **given)  # type: ignore[arg-type]
+
+
+def test_a_model_may_have_more_transmissions_than_a_byte_counts() -> None:
+    """Only the last of 200 has anybody to catch it from."""
+    sources = tuple(f"I{k}" for k in range(100))
+    spread = tuple(Transmission(source, "S", to, 0.5) for source in sources for to in ("E", "F"))
+    model = ContagionModel(("S", "E", "F", *sources), spread, seeded=sources)
+    assert forward.goes_forward(model.tables())
+    start = np.zeros(2000, dtype=np.int8)
+    start[:20] = model.code("I99")
+    outbreak = continuous(model, NETWORK, start, 30.0, Streams(1))
+    assert len(outbreak.forest) == np.count_nonzero(start != outbreak.compartment) > 50
+    assert set(outbreak.forest.target.tolist()) == {1, 2}
+    assert np.array_equal(np.bincount(outbreak.compartment, minlength=103), outbreak.counts[-1])
+
+
+def test_one_time_far_off_may_be_counted_at() -> None:
+    outbreak = continuous(sir(), NETWORK, started(2000, 20), 1e12, Streams(1), np.array([1e12]))
+    assert np.array_equal(np.bincount(outbreak.compartment, minlength=3), outbreak.counts[0])
+
+
+def test_rates_near_the_end_of_what_numbers_hold_come_to_an_end() -> None:
+    model = ContagionModel(
+        ("S", "I", "R"), (Transmission("I", "S", "I", 0.5),), (Progression("I", "R", 1e308), Progression("R", "S", 0.0))
+    )
+    assert continuous(model, NETWORK, started(2000, 2000), 1.0, Streams(1)).counts[-1].tolist() == [0, 0, 2000]
+
+
+def test_who_hears_no_source_any_more_is_not_caught_however_unequal_weights_are() -> None:
+    """A sum of 1 and 1.1e-8 leaves a rest when both are taken off again, and the least dose is enough here."""
+    network = Network.from_edges(3, [0, 1], [2, 2], [1.0, 1.1e-8])
+    spread = Transmission("I", "S", "I", 5.0, response=Threshold(0.0, of="weight"))
+    model = ContagionModel(("S", "I", "R"), (spread,), (Progression("I", "R", 10.0), Progression("R", "S", 0.0)))
+    start, caught = np.array([1, 1, 0], dtype=np.int8), 0
+    for seed in range(200):
+        moves = continuous(model, network, start, 20.0, Streams(seed), moves=True).moves
+        assert moves is not None
+        assert np.array_equal(moves.cause >= 0, moves.target == 1)
+        caught += np.count_nonzero(moves.target == 1)
+    # At rate 5 before the first of two recoveries (rate 20), and then before the second (rate 10).
+    expected = 1 - 20 * 10 / (25 * 15)
+    assert caught / 200 == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 200))

@@ -269,7 +269,7 @@ WORK = Network.from_layers({"work": ring(8, SEED)})
         (complete(4, SEED), THREE, Affect(), {}, "2 kinds of source apart: a model with 3 needs exact=True"),
         (complete(4, SEED), sir(), Affect(), {"dt": 0.0}, "dt must be positive and finite, got 0.0"),
         (complete(4, SEED), sir(), Affect(), {"threads": 0}, "threads must be at least 1, got 0"),
-        (complete(4, SEED), sir(), Affect(), {"sway": (0, np.nan, 0)}, "sway must be three finite numbers"),
+        (complete(4, SEED), sir(), Affect(), {"sway": (0, np.nan, 0)}, "sway must be three numbers in"),
         (complete(4, SEED), sir(), Affect(), {"baseline": 1.5}, r"baseline must be in \[-1, 1\], got 1.5"),
         (complete(4, SEED), sir(), Affect(), {"baseline": np.zeros((4, 2))}, r"of shape \(4, 3\), got shape \(4, 2\)"),
         (
@@ -279,6 +279,7 @@ WORK = Network.from_layers({"work": ring(8, SEED)})
             {"susceptibility": [1, 1, -1, 1]},
             "susceptibility must be at least 0 and finite, got -1",
         ),
+        (complete(4, SEED), sir(), Affect(), {"sway": (800.0, 0.0, 0.0)}, r"sway must be three numbers in \[-10, 10\], got"),
         (complete(4, SEED), sir(), Affect(), {"expressiveness": np.nan}, "expressiveness must be at least 0 and finite, got nan"),
         (complete(4, SEED), sir(), Affect(), {"expressiveness": np.ones(5)}, r"must be one number or 4, got shape \(5,\)"),
     ],
@@ -290,8 +291,12 @@ def test_what_a_crowd_cannot_do_is_named(network, model, law, more, said) -> Non
 
 def test_wrong_starts_and_pushes_are_named() -> None:
     crowd = Crowd(complete(4, SEED), sir(), Affect(), SEED)
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        crowd.step(0, push=0.5)
     with pytest.raises(ValueError, match=r"compartment must have shape \(4,\), got \(3,\)"):
         crowd.reset(np.zeros(3, dtype=np.int8))
+    with pytest.raises(ValueError, match=r"codes 0 to 2, got 0\.5 to 0\.5"):
+        crowd.reset(np.full(4, 0.5))
     with pytest.raises(ValueError, match="codes 0 to 2, got 0 to 3"):
         crowd.reset(np.array([0, 1, 2, 3], dtype=np.int8))
     with pytest.raises(ValueError, match=r"affect must be in \[-1, 1\], got nan"):

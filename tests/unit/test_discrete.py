@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contagium.agents.mechanistic.contagion import ContagionModel, Progression, Tables, Transmission
-from contagium.agents.mechanistic.dwell import Gamma
+from contagium.agents.mechanistic.dwell import Fixed, Gamma
 from contagium.agents.mechanistic.engine.discrete import Contacts, Course, Keys, advance, begin, discrete
 from contagium.agents.mechanistic.kernels import threefry, unit, wait
 from contagium.agents.mechanistic.models import carrier, centola_macy, seirs, sir, two_strains
@@ -210,6 +210,24 @@ def test_the_forest_is_a_forest_along_edges_and_its_counts_are_the_curve() -> No
     assert np.array_equal(outbreak.counts[:, 1:].sum(axis=1), caught + len(seeds))
 
 
+@pytest.mark.parametrize("name", ["sir", "carrier", "two strains", "centola macy"])
+def test_a_tally_of_contacts_is_the_same_to_the_bit_as_looking_at_each(name: str) -> None:
+    """The same network with weights that are all 1 but not known to be: a weight of 2 between two who do not matter."""
+    n, model = 500, MODELS[name]
+    network = erdos_renyi(n, Streams(1), mean_degree=6)
+    apart = Network.from_edges(
+        n + 2, np.append(network.source, n), np.append(network.target, n + 1), np.append(network.weight, 2.0)
+    )
+    plain = Network.from_edges(n + 2, network.source, network.target)
+    start = model.start(n + 2, np.arange(40))
+    one, other = (discrete(model, net, start, 15, 1.0, Streams(2)) for net in (plain, apart))
+    assert plain.unweighted
+    assert not apart.unweighted
+    assert np.array_equal(one.counts, other.counts)
+    assert np.array_equal(one.forest.cause, other.forest.cause)
+    assert len(one.forest) > 100
+
+
 def test_layers_carry_only_what_acts_on_them() -> None:
     """0 and 1 hear an infectious 2 at work and in the family; the strain travels at work alone."""
     network = Network.from_layers({"family": Network.from_edges(3, [2], [0]), "work": Network.from_edges(3, [2], [1])})
@@ -231,3 +249,31 @@ def test_progress_is_told_and_bad_times_are_refused() -> None:
         discrete(model, network, start, 0.5, 1.0, Streams(1))
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         discrete(model, network, start, 3, 1.0, Streams(1), threads=0)
+    for wrong in (np.zeros(60, dtype=np.int8), np.zeros(40, dtype=np.int8), np.full(50, 3), np.full(50, -1), np.full(50, 0.5)):
+        with pytest.raises(ValueError, match=r"compartment (must be one code for each of 50 agents|codes must be 0 to 2), got"):
+            discrete(model, network, wrong, 3, 1.0, Streams(1))
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.05, 0.1, 0.2])
+def test_a_fixed_dwell_time_of_whole_steps_takes_just_as_many(dt: float) -> None:
+    """Sums of steps that are no binary fractions come out a little short or long; nobody may stay a step longer for that."""
+    ends = Progression("A", "B", dwell=Fixed(1.0)), Progression("B", "A", dwell=Fixed(1.0))
+    model = ContagionModel(("A", "B"), (), ends, seeded="A")
+    outbreak = discrete(model, Network.from_edges(1, [], []), np.zeros(1, dtype=np.int8), 10.0, dt, Streams(1))
+    moved = np.flatnonzero(np.diff(outbreak.counts[:, 0])) + 1
+    assert moved.tolist() == [round(k / dt) for k in range(1, 11)]
+
+
+def test_each_strain_has_its_own_scale() -> None:
+    """Everybody hears both strains of one model; a hazard scaled to nothing leaves all to the other."""
+    model, n = two_strains((0.5, 0.5), (0.0, 0.0)), 4000
+    tables, ids = model.tables(), np.arange(n)
+    contacts = Contacts(
+        np.arange(n + 1) * 2, np.tile(np.int32([0, 1]), n), np.int8([1, 2]), np.ones(1), np.empty(0, dtype=np.int8)
+    )
+    course = begin(tables, np.zeros(n, dtype=np.int8), ids, KEYS)
+    for scale, part in (([0.0, 1.0], 0.0), ([1.0, 0.0], 1.0), ([3.0, 1.0], 0.75)):
+        _, moves = advance(tables, contacts, course, 1.0, np.ones(n), np.tile(scale, (n, 1)), ids, KEYS, 1)
+        caught = 1 - np.exp(-0.5 * sum(scale))
+        assert len(moves.rows) / n == pytest.approx(caught, abs=4 * np.sqrt(caught * (1 - caught) / n))
+        assert np.mean(moves.target == 1) == pytest.approx(part, abs=4 * np.sqrt(part * (1 - part) / len(moves.rows)))

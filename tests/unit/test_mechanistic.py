@@ -249,6 +249,20 @@ def test_two_strains_in_one_model_travel_by_their_own_axes() -> None:
         assert act.counts["spiral"][strain] == size
 
 
+def test_of_two_strains_in_one_model_only_the_one_heard_too_often_wears_out() -> None:
+    axes, size = Axes(("spiral", "doom")), 2000
+    doom = Persona(name="doom", affect=(-0.8, 0.2, -0.2))
+    model = two_strains((1e-9, 20.0), (0.0, 0.0))
+    policy = begun(Mechanistic(model, coupling=Coupling(fatigue=1e6)), size, [], axes=axes, personas=(SPIRAL, doom))
+    for step, column in enumerate((3, 4), start=1):
+        seen = hearing(step, size, 1.0)
+        expression = np.zeros((1, 5), dtype=np.float32)
+        expression[0, column] = 1
+        messages = replace(seen.inbox.messages, expression=expression)
+        asyncio.run(policy.act(replace(seen, inbox=replace(seen.inbox, messages=messages)), Streams(1)))
+    assert np.all(policy.compartment == model.code("B"))
+
+
 def test_opinions_move_by_the_law_and_keep_messages_out() -> None:
     axes, size = Axes(("spiral",), ("harm",)), 500
     seen = hearing(1, size, 1.0)
@@ -295,6 +309,8 @@ def test_what_cannot_work_is_refused_at_once() -> None:
         begun(Mechanistic(), 3, [], axes=Axes(("spiral",), ("harm",)))
     with pytest.raises(ValueError, match=r"coupling\.bound is about opinions, got 0\.5 without a belief"):
         begun(Mechanistic(coupling=Coupling(bound=0.5)), 3, [])
+    with pytest.raises(ValueError, match="slant must be finite, got nan for give"):
+        Mechanistic(slant={"give": float("nan")})
     with pytest.raises(ValueError, match="preference: no choice 'give'; the choices of this world are: none"):
         begun(Mechanistic(preference={"give": 1}), 3, [])
     with pytest.raises(ValueError, match=r"opinion must be two ascending numbers in \[-1, 1\], got 0.5 and 0"):

@@ -42,6 +42,10 @@ def test_other_bad_values_are_named() -> None:
         Hill(0)
     with pytest.raises(ValueError, match=r"cross_immunity must be a share in \[0, 1\], got 2"):
         two_strains(cross_immunity=2)
+    with pytest.raises(ValueError, match="recovery_rates must be two numbers, one a strain, got 1"):
+        two_strains(recovery_rates=(0.1,))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at most 32767 transmissions, got 32768"):
+        ContagionModel(("S", "I"), (SPREAD,) * 2**15)
     with pytest.raises(ValueError, match="shape of a Weibull dwell time must be at least"):
         Weibull(1, 0.01)
     with pytest.raises(ValueError, match=r"strength must be in \(0, 1\], got 0"):
@@ -89,6 +93,11 @@ def test_seeds_are_agents_each_once_and_no_more_than_there_are() -> None:
         model.start(4, np.array([1, 4]))
     with pytest.raises(ValueError, match="an agent is seeded twice"):
         model.start(4, np.array([1, 1]))
+    for wrong in (np.array([1.5]), np.array([np.nan]), np.array([[1, 2]])):
+        with pytest.raises(ValueError, match="seeds must be a list of whole numbers, got"):
+            model.start(4, wrong)
+    with pytest.raises(ValueError, match="index cases start with strains 0 to 0, got 1"):
+        model.start(4, np.array([1]), strain=1)
 
 
 def test_what_compartments_show() -> None:

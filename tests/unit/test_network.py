@@ -175,6 +175,7 @@ def test_layers_of_symmetric_networks() -> None:
         (lambda: Network.from_edges(2, [0], [1], layer=[0]), "given together"),
         (lambda: Network.from_edges(2, [0], [1], layers=("a",)), "given together"),
         (lambda: Network.from_edges(2, [0, 0], [1, 1], layer=[0, 0], layers=("a",)), "edge 0 -> 1 is given twice"),
+        (lambda: Network.from_networkx(nx.Graph([(0, 0), (0, 1)])), "no agent may hear itself, but agent 0 does"),
         (lambda: Network.from_networkx(nx.Graph([(0, 1, {"layer": "a"}), (1, 2)])), "all edges have a layer or none"),
     ],
 )
@@ -341,6 +342,7 @@ def test_generated_networks_follow_their_seed_alone(make: Generator) -> None:
         (lambda: erdos_renyi(4, STREAMS, 4.0), "mean_degree must be in .* got 4.0"),
         (lambda: scale_free(10, STREAMS, 0), "attach must be in .* got 0"),
         (lambda: scale_free(10, STREAMS, 10), "attach must be in .* got 10"),
+        (lambda: scale_free(1, STREAMS, 1), "attach must be in .* got 1"),
     ],
 )
 def test_impossible_generators_are_refused(make: Callable[[], Network], message: str) -> None:
@@ -485,3 +487,17 @@ def test_a_missing_file_is_named(path: str) -> None:
 def test_a_home_nobody_has() -> None:
     with pytest.raises(NetworkError, match=r"network\.path: ~nobody-by-this-name/x is not a readable CSV: .*home"):
         from_file(4, STREAMS, "~nobody-by-this-name/x")
+
+
+def test_without_layers_ties_of_a_pair_are_one_with_their_weights_summed() -> None:
+    family = Network.from_edges(4, [0, 2], [1, 1], [1.0, 2.0])
+    work = Network.from_edges(4, [0, 3], [1, 2], [0.5, 4.0])
+    flat = Network.from_layers({"family": family, "work": work}).flat
+    assert (flat.layer, flat.layers) == (None, ())
+    assert list(zip(flat.source.tolist(), flat.target.tolist(), flat.weight.tolist(), strict=True)) == [
+        (0, 1, 1.5),
+        (2, 1, 2.0),
+        (3, 2, 4.0),
+    ]
+    assert flat.in_degree.tolist() == [0, 2, 1, 0]
+    assert family.flat is family

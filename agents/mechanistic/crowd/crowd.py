@@ -83,7 +83,7 @@ class Crowd:
         start = np.zeros(self._size, dtype=np.int8) if compartment is None else np.asarray(compartment)
         if start.shape != (self._size,):
             raise ValueError(f"compartment must have shape ({self._size},), got {start.shape}")
-        if not 0 <= start.min() <= start.max() < self._codes:
+        if not np.issubdtype(start.dtype, np.integer) or not 0 <= start.min() <= start.max() < self._codes:
             raise ValueError(f"compartments must be codes 0 to {self._codes - 1}, got {start.min()} to {start.max()}")
         resting = self._body.baseline if self._body.baseline.shape[1] == self._size else self._body.baseline[:, :1]
         self._body.affect[:] = resting if affect is None else _triples("affect", affect, self._size).T
@@ -92,7 +92,12 @@ class Crowd:
         self._show()
 
     def step(self, n: int = 1, push: ArrayLike | None = None) -> None:
-        """Take n steps. push: (3,) or (N, 3), what an event adds to affect in the first, bad news weighed by loss aversion."""
+        """Take n steps, 1 or more.
+
+        push: (3,) or (N, 3), what an event adds to affect in the first, bad news weighed by loss aversion.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
         news = None if push is None else _triples("push", push, self._size, most=MOST_PUSH)
         if len(self._parts) == 1:
             self._steps(n, news, map)

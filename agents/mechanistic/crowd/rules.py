@@ -8,6 +8,7 @@ import numpy as np
 
 from contagium.agents.mechanistic.affect import Affect
 from contagium.agents.mechanistic.contagion import ContagionModel
+from contagium.agents.mechanistic.coupling import SHARPEST
 from contagium.agents.mechanistic.crowd.kernels import KIND_BITS, Rules
 from contagium.agents.mechanistic.dwell import Exponential
 from contagium.agents.mechanistic.response import Linear
@@ -55,8 +56,8 @@ def rules(
 def _check(model: ContagionModel, law: Affect, dt: float, sway: tuple[float, float, float]) -> None:
     if not 0 < dt < np.inf:
         raise ValueError(f"dt must be positive and finite, got {dt}")
-    if len(sway) != 3 or not np.all(np.isfinite(sway)):
-        raise ValueError(f"sway must be three finite numbers, got {sway}")
+    if len(sway) != 3 or not np.all(np.abs(sway) <= SHARPEST):
+        raise ValueError(f"sway must be three numbers in [-{SHARPEST:g}, {SHARPEST:g}], got {sway}")
     for t in model.transmissions:
         if not isinstance(t.response, Linear):
             raise ValueError(f"a crowd runs linear responses only, but {t.origin} -> {t.target} has {t.response}")

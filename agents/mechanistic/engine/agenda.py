@@ -17,6 +17,9 @@ NEAR = np.dtype([("time", "f8"), ("agent", "i4")], align=True)
 LAP = 8.0
 """Mean waits that one lap of buckets covers; what comes later waits for the next."""
 
+FASTEST = np.finfo(np.float64).max
+"""Pace of a lap without width: buckets for a unit of time."""
+
 LEAF = 16
 """Names on a leaf, a line of memory: the first names the leaf that was filled before it in the same bucket, −1 for none."""
 
@@ -227,7 +230,7 @@ def _begin_lap(a: Agenda) -> None:
         at = a.waiting[at - at % LEAF] * LEAF + LEAF - 1
     # Where all wait for this very moment, a lap of no width takes them, and the next one is fitted to what they bring.
     wide = LAP * total / max(n, 1)
-    a.span[START], a.span[PACE] = first, last / wide if wide > 0.0 else np.finfo(np.float64).max
+    a.span[START], a.span[PACE] = first, min(last / wide, FASTEST) if wide > 0.0 else FASTEST
     a.mark[OPEN] = 0
     at = a.head[last]
     a.head[last] = -1

@@ -6,8 +6,8 @@ agent moves when that is gone, or when the shortest dwell time is over (Sellke 1
 and asks for no new draw. Which transmission it was, and which source, is drawn when the agent moves, in proportion to hazard and
 to weight. That is the law of the race of independent clocks.
 
-Doses are sums that are kept up to date. On a network of unequal weights a sum that falls below 10⁻⁹ of what was just taken off it
-counts as nothing, for it is what rounding has left.
+Doses are sums that are kept up to date. On a weighted network one that falls far below what was just taken off it is added up
+anew, for what is left of it may be what rounding has left.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ CLOCK = np.dtype(
 )
 """An agent: when it leaves by itself and where it then goes; what was left of its resistance at the time `since`, and the hazard
 since then; how many compartments it came to; where it is."""
+
+
+CANCELS = 1e-3
+"""Share of what is taken off a sum from which on three of its sixteen digits are gone."""
 
 
 class Doses(NamedTuple):
@@ -135,7 +139,7 @@ def run(
             _record(rows, v, now, heard, tie, origin, target)
         counts[origin] -= 1
         counts[target] += 1
-        work -= 1 + _move(a, v, now, origin, target, clocks, doses, hearers, tables, key, until)
+        work -= 1 + _move(a, v, now, origin, target, clocks, doses, heard, hearers, tables, key, until)
         if work < 0:
             return MORE
     return FULL
@@ -224,6 +228,7 @@ def _move(
     target: int,
     clocks: NDArray[np.void],
     doses: Doses,
+    heard: Ties,
     hearers: Ties,
     tables: Tables,
     key: Word,
@@ -247,17 +252,32 @@ def _move(
             for i in range(first, last):
                 if doses.layer[d] < 0 or doses.layer[d] == hearers.layer[i]:
                     weight = hearers.weight[i] if len(hearers.weight) else 1.0
-                    _feel(a, hearers.other[i], d, change * weight, now, clocks, doses, tables, until)
+                    _feel(a, hearers.other[i], d, change * weight, now, clocks, doses, heard, tables, until)
     return looked
 
 
 @inlined
 def _feel(
-    a: Agenda, h: int, d: int, change: float, now: float, clocks: NDArray[np.void], doses: Doses, tables: Tables, until: float
+    a: Agenda,
+    h: int,
+    d: int,
+    change: float,
+    now: float,
+    clocks: NDArray[np.void],
+    doses: Doses,
+    heard: Ties,
+    tables: Tables,
+    until: float,
 ) -> None:
     """Change dose d of h."""
     dose = doses.dose[h, d] + change
-    doses.dose[h, d] = 0.0 if dose < -1e-9 * change else dose
+    if len(heard.weight) and dose < -CANCELS * change:
+        dose = 0.0
+        for i in range(heard.indptr[h], heard.indptr[h + 1]):
+            counts = doses.layer[d] < 0 or doses.layer[d] == heard.layer[i]
+            if counts and clocks[heard.other[i]].compartment == doses.source[d]:
+                dose += heard.weight[i]
+    doses.dose[h, d] = dose
     clock = clocks[h]
     hazard = _hazards(h, clock.compartment, doses, tables)
     if hazard == clock.hazard:

@@ -50,22 +50,14 @@ def continuous(
     if not 0 < until < math.inf:
         raise ValueError(f"until must be positive and finite, got {until}")
     times = np.linspace(0.0, until, 101) if times is None else np.ascontiguousarray(times, dtype=np.float64)
+    if times.ndim != 1:
+        raise ValueError(f"times must be a list of numbers, got shape {times.shape}")
     if len(times) and not (times[0] >= 0 and times[-1] <= until and np.all(np.diff(times) >= 0)):
         raise ValueError(f"times must ascend from 0 or later to until ({until}) or earlier")
-    start = _start(model, network, compartment)
+    start = model.checked(network.size, compartment)
     grid = Grid(times, np.zeros((len(times) + 1, len(model.compartments)), dtype=np.int64), np.zeros(1, dtype=np.int64))
     task = Task(model.tables(network.layers), network, start, until, np.uint64(streams.key("continuous")), grid, moves, watch)
     return _forward(task) if forward.goes_forward(task.tables) else _general(task)
-
-
-def _start(model: ContagionModel, network: Network, compartment: NDArray[np.int8]) -> NDArray[np.int8]:
-    start = np.asarray(compartment)
-    if start.shape != (network.size,):
-        raise ValueError(f"compartment must be one code for each of {network.size} agents, got shape {start.shape}")
-    most = len(model.compartments) - 1
-    if not 0 <= start.min() <= start.max() <= most:
-        raise ValueError(f"compartment codes must be 0 to {most}, got {start.min()} to {start.max()}")
-    return start.astype(np.int8)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from contagium.agents.mechanistic.engine.outbreak import Outbreak
 from contagium.envs.network import Network
 from contagium.envs.rng import Streams
 
+NO_PLACE, NO_TALLY = np.empty(0, dtype=np.int8), np.empty((0, 0), dtype=np.int32)
+
 
 @dataclass(frozen=True)
 class Contacts:
@@ -32,13 +34,44 @@ class Contacts:
     state: NDArray[np.int8]
     weight: NDArray[np.float64]
     layer: NDArray[np.int8]
+    tally: Tally | None = None
 
     @classmethod
-    def along(cls, network: Network, compartment: NDArray[np.int8]) -> Contacts:
+    def along(cls, network: Network, compartment: NDArray[np.int8], tally: Tally | None = None) -> Contacts:
         """Every edge is a contact; compartment: (N,)."""
         weight = np.ones(1) if network.unweighted else network.weight
         layer = np.empty(0, dtype=np.int8) if network.layer is None else network.layer
-        return cls(network.indptr, network.source, compartment, weight, layer)
+        return cls(network.indptr, network.source, compartment, weight, layer, tally)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many contacts of each of N agents are in each of k source compartments, kept up to date as agents move.
+
+    For networks without weights and layers, where these are whole numbers. place: (compartments + 1,) row of `counts`, −1 for
+    what is no source, such as the last, which stands for nowhere. counts: (k, N).
+    """
+
+    network: Network
+    place: NDArray[np.int8]
+    counts: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, model: ContagionModel, network: Network, compartment: NDArray[np.int8]) -> Tally | None:
+        """The tally at the start; None for a network that has weights, or layers."""
+        if not network.unweighted or network.layer is not None:
+            return None
+        sheds = np.append(model.shedding, False)
+        place = np.where(sheds, np.cumsum(sheds) - 1, -1).astype(np.int8)
+        tally = cls(network, place, np.zeros((int(sheds.sum()), network.size), dtype=np.int32))
+        sources = np.flatnonzero(sheds[compartment])
+        tally.follow(sources, np.full(len(sources), len(place) - 1, dtype=np.int8), compartment[sources])
+        return tally
+
+    def follow(self, rows: NDArray[np.int64], before: NDArray[np.int8], after: NDArray[np.int8]) -> None:
+        """The agents at `rows` (m,) came from the compartments `before` (m,) to `after` (m,)."""
+        indptr, hearer, _ = self.network.hearers
+        race.tell(rows, before, after, indptr, hearer, self.place, self.counts)
 
 
 @dataclass(frozen=True)
@@ -105,16 +138,19 @@ def advance(
 ) -> tuple[Course, Moves]:
     """The course at time `now`, `elapsed` (n,) after the last look at each agent, and the moves; the input is left as it is.
 
-    scale: (n,), multiplies all hazards of an agent. ids: (n,), name the agents' draws, with `step`. All transitions an agent
-    could make race: each transmission comes after an exponential waiting time of its hazard, a progression when its dwell time
-    is over, and the earliest wins if it comes within `elapsed`. The winner among transmissions is one of them in proportion to
-    its hazard, and its cause one of the contacts in proportion to its part of the dose, so that infection and its unbiased
-    cause come from one draw. At most one move an agent and step, which takes effect at its end. What becomes of an agent
-    depends, to the last bit, on nothing but its own options and draws. Source: Gillespie 1976.
+    scale: multiplies the hazards of an agent, (n,) all of them or (n, K) those of transmissions of each strain. ids: (n,), name
+    the agents' draws, with `step`. All transitions an agent could make race: each transmission comes after an exponential
+    waiting time of its hazard, a progression when its dwell time is over, and the earliest wins if it comes within `elapsed`.
+    The winner among transmissions is one of them in proportion to its hazard, and its cause one of the contacts in proportion
+    to its part of the dose, so that infection and its unbiased cause come from one draw. At most one move an agent and step,
+    which takes effect at its end. What becomes of an agent depends, to the last bit, on nothing but its own options and draws.
+    Source: Gillespie 1976.
     """
     n = len(ids)
     target, contact = np.empty(n, dtype=np.int8), np.empty(n, dtype=np.int64)
-    columns = (contacts.indptr, contacts.who, contacts.state, contacts.weight, contacts.layer)
+    tally = (NO_PLACE, NO_TALLY) if contacts.tally is None else (contacts.tally.place, contacts.tally.counts)
+    columns = (contacts.indptr, contacts.who, contacts.state, contacts.weight, contacts.layer, *tally)
+    scale = np.ascontiguousarray(scale if scale.ndim == 2 else scale[:, None])
     state = (course.compartment, course.due, course.then, now - elapsed, elapsed, scale, ids)
 
     def part(first: int, last: int) -> None:
@@ -140,9 +176,10 @@ def discrete(
 ) -> Outbreak:
     """Run a model along a network in steps of `dt` up to the time `until`, from compartments (N,), and count at every step.
 
-    Contacts are taken as they were when the step began: the error against continuous time falls linearly with dt, see
-    `step_error`. threads: how many work at once; the result is the same. watch: told the time and the counts after every step.
-    ValueError: a dt that is not positive, or longer than `until`.
+    Where `until` is no multiple of dt, the nearest one is the end. Contacts are taken as they were when the step began: the
+    error against continuous time falls linearly with dt, see `step_error`. threads: how many work at once; the result is the
+    same. watch: told the time and the counts after every step. ValueError: a dt that is not positive, or longer than `until`,
+    and compartments that do not fit.
     """
     if not (dt > 0 and math.isfinite(dt)):
         raise ValueError(f"dt must be positive and finite, got {dt}")
@@ -150,27 +187,32 @@ def discrete(
         raise ValueError(f"until must be finite and at least dt ({dt}), got {until}")
     steps, size = max(1, round(until / dt)), network.size
     tables, keys, ids = model.tables(network.layers), Keys.of(streams, "outbreak"), np.arange(size)
+    compartment = model.checked(size, compartment)
     course, elapsed, scale = begin(tables, compartment, ids, keys), np.full(size, dt), np.ones(size)
     counts = np.zeros((steps + 1, len(model.compartments)), dtype=np.int64)
     counts[0] = np.bincount(course.compartment, minlength=len(model.compartments))
-    caught = []
+    caught, tally = [], Tally.of(model, network, course.compartment)
     for step in range(1, steps + 1):
-        contacts = Contacts.along(network, course.compartment)
+        contacts = Contacts.along(network, course.compartment, tally)
         course, moves = advance(tables, contacts, course, step * dt, elapsed, scale, ids, keys, step, threads)
         counts[step] = counts[step - 1] + np.bincount(moves.target, minlength=counts.shape[1])
         counts[step] -= np.bincount(moves.origin, minlength=counts.shape[1])
         caught.append(_caught(moves, contacts, step * dt))
+        if tally is not None:
+            tally.follow(moves.rows, moves.origin, moves.target)
         if watch is not None:
             watch(step * dt, counts[step])
     return Outbreak(np.arange(steps + 1, dtype=np.float64) * dt, counts, _joined(caught), course.compartment)
 
 
 def step_error(model: ContagionModel, dt: float) -> float:
-    """The share of a contact's hazard in one step that is miscounted at most, as contacts are taken as they were when it began.
+    """The share of a contact's hazard in one step that counts too much as a source leaves, contacts being taken as it began.
 
     A source that leaves its compartment at the rate r counts in full for a step in which it is there for (1 − exp(−r·dt)) /
     (r·dt) of the time on average; r is taken from the model's shortest mean dwell time. First order in dt, so half the step
-    makes half the error; what this does to a curve or a final size, running the model with dt and dt/2 tells.
+    makes half the error. It is not all of the error, and 0 does not mean none: a source that comes within a step counts from
+    its end on, half a step late on average, so that a curve lags behind by about that much at each link of a chain. What both
+    do to a curve or a final size, running the model with dt and dt/2 tells.
     """
     means = [p.waits.mean for p in model.progressions if any(t.source == p.origin for t in model.transmissions)]
     shortest = min(means, default=math.inf)

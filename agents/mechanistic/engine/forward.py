@@ -19,7 +19,7 @@ from contagium.agents.mechanistic.engine.buffers import DONE, MORE, Grid, Rows, 
 from contagium.agents.mechanistic.kernels import GOLDEN, Word, compiled, exponential, inlined, mix, threefry, unit, wait
 from contagium.agents.mechanistic.response import LINEAR
 
-PERSON = np.dtype([("cause", "i4"), ("rule", "i1"), ("layer", "i1"), ("compartment", "i1")], align=True)
+PERSON = np.dtype([("cause", "i4"), ("rule", "i2"), ("layer", "i1"), ("compartment", "i1")], align=True)
 """Who would catch this agent first, by which transmission (−1: it is on its way since the start) and contact; where it is."""
 
 
@@ -118,7 +118,7 @@ def _place(times: NDArray[np.float64], time: float) -> int:
     last = len(times) - 1
     if last < 0 or time > times[last]:
         return last + 1
-    ahead = (time - times[0]) / max(times[last] - times[0], 1e-300) * last
+    ahead = (time - times[0]) * last / max(times[last] - times[0], 1e-300)
     at = int(min(max(ahead, 0.0), np.float64(last)))
     while at > 0 and times[at - 1] >= time:
         at -= 1

@@ -15,6 +15,9 @@ from contagium.envs.compiled import kernel
 
 Array = NDArray[Any]
 
+PUNCTUAL = 1.0 + 1e-6
+"""A dwell time that ends with a step, up to rounding, ends in it and not in the next."""
+
 
 @kernel(inline="always")
 def factor(kind: int, at: float, power: float, dose: float) -> float:
@@ -44,6 +47,8 @@ def dose_of(source: int, on: int, first: int, last: int, who: Array, state: Arra
 @kernel
 def heard(on: int, first: int, last: int, weight: Array, layer: Array) -> float:
     """Summed weight of the contacts `first` to `last`, of those that count."""
+    if on < 0 and len(weight) == 1:
+        return (last - first) * weight[0]
     total = 0.0
     for e in range(first, last):
         if on < 0 or layer[e] == on:
@@ -76,6 +81,8 @@ def race(
     state: Array,
     weight: Array,
     layer: Array,
+    place: Array,
+    tally: Array,
     compartment: Array,
     due: Array,
     then: Array,
@@ -88,9 +95,14 @@ def race(
     target: Array,
     contact: Array,
 ) -> None:
-    """For agents `first` to `last` − 1: the compartment each moves to (−1: none) and the contact it moves by (−1: by itself)."""
+    """For agents `first` to `last` − 1: the compartment each moves to (−1: none) and the contact it moves by (−1: by itself).
+
+    tally: (k, n) how many contacts of each agent are in each source compartment, whose row is in `place`; empty where contacts
+    have to be looked at one by one.
+    """
     origin, source, leads, rate, on = tables.origin, tables.source, tables.target, tables.rate, tables.layer
     kind, share, a, b = tables.response, tables.share, tables.a, tables.b
+    by_strain = scale.shape[1] > 1
     hazard = np.zeros(len(rate))
     for i in range(first, last):
         target[i], contact[i] = -1, -1
@@ -99,14 +111,18 @@ def race(
         for t in range(len(rate)):
             hazard[t] = 0.0
             if origin[t] == compartment[i]:
-                dose = dose_of(source[t], on[t], begins, ends, who, state, weight, layer)
+                if len(tally):
+                    dose = tally[place[source[t]], i] * weight[0]
+                else:
+                    dose = dose_of(source[t], on[t], begins, ends, who, state, weight, layer)
                 if dose > 0.0:
                     dose = dose / heard(on[t], begins, ends, weight, layer) if share[t] else dose
-                    hazard[t] = rate[t] * factor(kind[t], a[t], b[t], dose)
+                    own = scale[i, tables.strain[t] if by_strain else 0]
+                    hazard[t] = own * rate[t] * factor(kind[t], a[t], b[t], dose)
                     total += hazard[t]
-        if total * scale[i] > 0.0:
+        if total > 0.0:
             one, two = threefry(key, np.uint64(step), np.uint64(ids[i]), np.uint64(0))
-            comes = -math.log1p(-unit(one)) / (total * scale[i])
+            comes = -math.log1p(-unit(one)) / total
             if comes < elapsed[i] and comes < rest:
                 left, t = unit(two) * total, 0
                 while t < len(rate) - 1 and left >= hazard[t]:
@@ -117,8 +133,22 @@ def race(
                 target[i] = leads[t]
                 contact[i] = source_of(min(left / hazard[t], 1.0), source[t], on[t], begins, ends, who, state, weight, layer)
                 continue
-        if rest <= elapsed[i]:
+        if rest <= elapsed[i] * PUNCTUAL:
             target[i] = then[i]
+
+
+@kernel
+def tell(rows: Array, before: Array, after: Array, indptr: Array, hearer: Array, place: Array, tally: Array) -> None:
+    """Keep the tally: the agents at `rows` came from the compartments `before` to `after`, and `hearer` hears them."""
+    for k in range(len(rows)):
+        left, came = place[before[k]], place[after[k]]
+        if left == came:
+            continue
+        for e in range(indptr[rows[k]], indptr[rows[k] + 1]):
+            if left >= 0:
+                tally[left, hearer[e]] -= 1
+            if came >= 0:
+                tally[came, hearer[e]] += 1
 
 
 @kernel

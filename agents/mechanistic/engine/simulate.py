@@ -30,7 +30,7 @@ def simulate(
     at every step; see `discrete.step_error` for what that costs. Both are the same law, and both record who caught it from
     whom. watch: told the time and the counts now and then. ValueError names what does not fit.
     """
-    start = model.start(network.size, np.asarray(seeded, dtype=np.int64))
+    start = model.start(network.size, seeded)
     if dt is None:
-        return continuous(model, network, start, until, streams, np.linspace(0.0, until, 101), watch=watch)
+        return continuous(model, network, start, until, streams, watch=watch)
     return discrete(model, network, start, until, dt, streams, watch=watch)
