@@ -237,6 +237,16 @@ def test_layers_carry_only_what_acts_on_them() -> None:
     assert outbreak.forest.layer.tolist() == [1]
 
 
+def test_an_outbreak_that_is_over_stays_as_it_is() -> None:
+    network, model = erdos_renyi(300, Streams(1), mean_degree=4), sir(0.3, 0.6)
+    start = model.start(300, np.arange(5))
+    short, long = (discrete(model, network, start, until, 1.0, Streams(2)) for until in (60, 400))
+    assert short.counts[-1, 1] == 0
+    assert np.array_equal(long.counts[:61], short.counts)
+    assert np.all(long.counts[60:] == short.counts[-1])
+    assert len(long.times) == 401
+
+
 def test_progress_is_told_and_bad_times_are_refused() -> None:
     network, model, told = erdos_renyi(50, Streams(1), mean_degree=4), sir(), []
     discrete(model, network, model.start(50, np.arange(5)), 3, 0.5, Streams(1), watch=lambda t, c: told.append((t, c.sum())))

@@ -202,6 +202,9 @@ def discrete(
             tally.follow(moves.rows, moves.origin, moves.target)
         if watch is not None:
             watch(step * dt, counts[step])
+        if not counts[step, model.shedding].any() and np.isinf(course.due).all():
+            counts[step:] = counts[step]  # nobody can catch anything any more, and nobody moves on by itself
+            break
     return Outbreak(np.arange(steps + 1, dtype=np.float64) * dt, counts, _joined(caught), course.compartment)
 
 
