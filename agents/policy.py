@@ -22,13 +22,15 @@ class Population:
     """Who lives here, as arrays over all N agents.
 
     group: (N,) index into the group names. strain: (N,) index into the strains for an index case, −1 for everybody else.
-    susceptibility, expressiveness: (N,) ≥ 0, 1 is ordinary; they multiply what is taken in and what is shown.
+    susceptibility, expressiveness: (N,) ≥ 0, 1 is ordinary; they multiply what is taken in and what is shown. temperament: (N, 3),
+    how far the baseline of each agent's affect lies from that of its persona; None: not at all.
     """
 
     group: NDArray[np.int64]
     strain: NDArray[np.int64]
     susceptibility: NDArray[np.float64]
     expressiveness: NDArray[np.float64]
+    temperament: NDArray[np.float64] | None = None
 
     @property
     def size(self) -> int:

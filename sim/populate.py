@@ -22,6 +22,7 @@ def populate(scenario: Scenario, network: Network, streams: Streams) -> Populati
         strain=strain,
         susceptibility=_trait(scenario.population, "susceptibility", streams),
         expressiveness=_trait(scenario.population, "expressiveness", streams),
+        temperament=_temperament(scenario.population, streams),
     )
 
 
@@ -57,3 +58,8 @@ def _trait(spec: PopulationSpec, name: str, streams: Streams) -> NDArray[np.floa
     spread: float = getattr(spec, f"{name}_sd")
     variance = np.log1p(spread**2)
     return streams.generator(name).lognormal(-variance / 2, np.sqrt(variance), spec.size)
+
+
+def _temperament(spec: PopulationSpec, streams: Streams) -> NDArray[np.float64] | None:
+    """Normal with mean 0 and the given standard deviation on each axis of affect, (N, 3); None where it is 0."""
+    return streams.generator("temperament").normal(0.0, spec.affect_sd, (spec.size, 3)) if spec.affect_sd else None

@@ -42,11 +42,15 @@ class Strict(BaseModel):
 
 
 class PopulationSpec(Strict):
-    """size: number of agents. susceptibility_sd, expressiveness_sd: spread of these traits over agents (lognormal, mean 1)."""
+    """size: number of agents. susceptibility_sd, expressiveness_sd: spread of these traits over agents (lognormal, mean 1).
+
+    affect_sd: spread over agents of the baseline of their affect (normal, on each axis); for agents that have one.
+    """
 
     size: Annotated[int, Field(ge=1)]
     susceptibility_sd: Annotated[float, Field(ge=0)] = 0.0
     expressiveness_sd: Annotated[float, Field(ge=0)] = 0.0
+    affect_sd: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class GroupSpec(Strict):

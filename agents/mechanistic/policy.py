@@ -59,7 +59,10 @@ class Mechanistic:
         self._setting = setting
         size, axes = len(setting.agents), setting.axes
         self._carriage = Carriage(self._model, setting)
-        self._feeling = Feeling.at(np.tile(np.asarray(setting.background.affect, dtype=np.float64), (size, 1)))
+        self._baseline = np.tile(np.asarray(setting.background.affect, dtype=np.float64), (size, 1))
+        if setting.population.temperament is not None:
+            self._baseline = np.clip(self._baseline + setting.population.temperament[setting.agents], -1.0, 1.0)
+        self._feeling = Feeling.at(self._baseline.copy())
         self._history = History.blank(size, len(axes.strains))
         # No time has passed at step 0: an index case shows its strain before it can recover, as everybody else does.
         self._acted = np.zeros(size, dtype=np.int64)
@@ -155,9 +158,8 @@ class Mechanistic:
     ) -> NDArray[np.float64]:
         """Affect moves; the baseline it relaxes to is returned, (n, 3)."""
         inbox, setting = observation.inbox, self._setting
-        own = np.tile(np.asarray(setting.background.affect, dtype=np.float64), (len(rows), 1))
         persona = np.array([p.affect for p in setting.personas], dtype=np.float64)
-        baseline = self._coupling.baseline(own, persona, shows)
+        baseline = self._coupling.baseline(self._baseline[rows], persona, shows)
         heard = inbox.mean(3)
         push = np.zeros((len(rows), 3)) if observation.pressure is None else observation.pressure.push
         susceptibility = setting.population.susceptibility[observation.agents]

@@ -151,6 +151,20 @@ def test_affect_relaxes_for_every_step_that_passed(waited: int) -> None:
     assert act.expression[0, :3] == pytest.approx(left * np.array(PLAIN.affect) + (1 - left) * np.array(SPIRAL.affect), abs=1e-6)
 
 
+def test_every_agent_relaxes_to_a_baseline_of_its_own() -> None:
+    size = 50
+    temperament = np.random.default_rng(3).normal(0, 0.6, (size, 3))
+    policy = Mechanistic(sir(0.0, 0.0), Affect(relaxation=0.5, contagion=0.0))
+    strain = np.full(size, -1)
+    population = Population(np.zeros(size, dtype=np.int64), strain, np.ones(size), np.ones(size), temperament)
+    begun(policy, size, [], population=population)
+    own = np.clip(np.array(PLAIN.affect) + temperament, -1, 1)
+    assert np.array_equal(policy.affect, own)
+    policy.affect[:] = 0.0
+    asyncio.run(policy.act(hearing(1, size, float("nan")), Streams(1)))
+    assert policy.affect == pytest.approx(0.5 * own)
+
+
 def test_an_index_case_sheds_as_often_as_any_other_case() -> None:
     """Once for certain, then until it recovers: 1 / (1 − exp(−γ)) messages on average, at once or later infected alike."""
     size, rate = 20_000, 0.4

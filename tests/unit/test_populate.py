@@ -84,6 +84,16 @@ def test_named_index_cases_are_taken_as_they_are() -> None:
     assert index_cases(SeedingSpec(agents=()), Network.from_edges(2, [0], [1]), Streams(0)).tolist() == []
 
 
+def test_temperaments_are_as_far_apart_as_told() -> None:
+    spec = scenario(20_000)
+    assert populate(spec, erdos_renyi(20_000, Streams(0), 0.0), Streams(1)).temperament is None
+    spec = spec.model_copy(update={"population": PopulationSpec(size=20_000, affect_sd=0.2)})
+    temperament = populate(spec, erdos_renyi(20_000, Streams(0), 0.0), Streams(1)).temperament
+    assert temperament is not None
+    assert temperament.std(axis=0) == pytest.approx([0.2] * 3, rel=4 / np.sqrt(2 * 20_000))
+    assert temperament.mean(axis=0) == pytest.approx([0.0] * 3, abs=4 * 0.2 / np.sqrt(20_000))
+
+
 @pytest.mark.parametrize(
     "seeding", [SeedingSpec(count=3), SeedingSpec(count=3, method="degree"), SeedingSpec(count=3, agents=(5, 7))]
 )
