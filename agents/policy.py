@@ -22,8 +22,8 @@ class Population:
     """Who lives here, as arrays over all N agents.
 
     group: (N,) index into the group names. strain: (N,) index into the strains for an index case, −1 for everybody else.
-    susceptibility, expressiveness: (N,) ≥ 0, 1 is ordinary; they multiply what is taken in and what is shown. temperament: (N, 3),
-    how far the baseline of each agent's affect lies from that of its persona; None: not at all.
+    susceptibility, expressiveness: (N,) ≥ 0, 1 is ordinary; they multiply what is taken in and what is shown. temperament: (N,
+    3), how far the baseline of each agent's affect lies from that of its persona; None: not at all.
     """
 
     group: NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,7 +205,7 @@ def discrete(
         if not counts[step, model.shedding].any() and np.isinf(course.due).all():
             counts[step:] = counts[step]  # nobody can catch anything any more, and nobody moves on by itself
             break
-    return Outbreak(np.arange(steps + 1, dtype=np.float64) * dt, counts, _joined(caught), course.compartment)
+    return Outbreak(np.arange(steps + 1, dtype=np.float64) * dt, counts, Forest.join(caught), course.compartment)
 
 
 def step_error(model: ContagionModel, dt: float) -> float:
@@ -234,11 +234,6 @@ def _caught(moves: Moves, contacts: Contacts, time: float) -> Forest:
         origin=moves.origin[by],
         target=moves.target[by],
     )
-
-
-def _joined(parts: list[Forest]) -> Forest:
-    """One forest of those of every step, at least one."""
-    return Forest(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Forest)))
 
 
 def _split(part: Callable[[int, int], None], n: int, threads: int) -> None:
