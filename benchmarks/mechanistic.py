@@ -163,12 +163,13 @@ def main() -> None:
     wanted = given.only or ["outbreak", "sweep", "start", "command"]
     for kind in given.graphs if "outbreak" in wanted else ():
         outbreaks(kind, peers, given.sizes, given.repeats)
-    if "sweep" in wanted:
-        sweeps(given.sizes)
     if "start" in wanted:
         start()
     if "command" in wanted:
         command()
+    # Last, and in this process: the peak memory of what is started later would begin at its own.
+    if "sweep" in wanted:
+        sweeps(given.sizes)
     return None
 
 
