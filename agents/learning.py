@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contagium.agents.mechanistic.affect import Affect, Feeling, mean_heard
+from contagium.agents.mechanistic.affect import Affect, Feeling
 from contagium.agents.policy import Answer, Question, Setting
 from contagium.agents.strategies import Bandit, Draws, Energy, Imitation, Lesson
 from contagium.envs.rng import Streams
@@ -152,9 +152,7 @@ class Learning:
         return row, mean
 
     def _feel(self, rows: Ints, elapsed: Floats, surprise: Floats, observation: Observation) -> None:
-        inbox = observation.inbox
-        said = inbox.messages.expression[:, :3].astype(np.float64)[inbox.row]
-        heard = mean_heard(inbox.reader, said, inbox.weight, len(rows))
+        heard = observation.inbox.mean(3)
         push = np.zeros((len(rows), 3)) if observation.pressure is None else observation.pressure.push.copy()
         push[:, 0] += self._surprise * surprise
         susceptibility = self._setting.population.susceptibility[observation.agents]

@@ -29,6 +29,7 @@ from contagium.sim.files import put
 from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.instrument import Instrument, Material
 from contagium.sim.observer.lexicon import Lexicon
+from contagium.sim.observer.observer import as_stated
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 STRAINS = ("spiral", "calm_mentor")
@@ -74,8 +75,8 @@ def measure(texts: Sequence[str], personas: Sequence[Persona]) -> NDArray[np.flo
     for instrument in instruments:
         instrument.begin(axes, tuple(personas), True)
         columns.append(instrument.read(material).values.astype(np.float64))
-    enter = [persona.detection["embedding"].enter for persona in personas]
-    return np.round(np.concatenate([columns[0], np.clip(0.5 * columns[1] / enter, 0.0, 1.0)], axis=1), 3)
+    enter = np.array([persona.detection["embedding"].enter for persona in personas])
+    return np.round(np.concatenate([columns[0], as_stated(columns[1], enter)], axis=1), 3)
 
 
 def tell(before: dict[str, Any], axes: list[str], values: NDArray[np.float64]) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contagium import __version__
-from contagium.sim.sample import sampled
 from contagium.sim.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -43,5 +42,5 @@ def facts(lab: Laboratory, command: str) -> dict[str, Any]:
         "reason": None,
         "wall_seconds": None,
         "resumed": 0,
-        "sample": sampled(lab).facts,
+        "sample": lab.sample.facts,
     }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from contagium.agents.mechanistic.bank import Bank
 from contagium.sim.log import LogError, Run, open_run
-from contagium.sim.observer.observer import STATED
+from contagium.sim.observer.observer import STATED, as_stated
 
 
 def harvest(path: Path, nearest: int = 5) -> Bank:
@@ -54,5 +54,5 @@ def _read(run: Run, said: pd.Series) -> pd.DataFrame:
                 of = readings[(readings["instrument"] == instrument) & (readings["column"] == axis)]
                 found[axis] = found[axis].fillna(of.set_index("id")["value"].astype(np.float64))
     for strain, rule in run.meta["detection"].items():
-        found[strain] = (0.5 * found[strain] / rule["enter"]).clip(0.0, 1.0)
+        found[strain] = as_stated(found[strain].to_numpy(), rule["enter"])
     return found

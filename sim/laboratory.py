@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from contagium.sim.footprint import must_fit
 from contagium.sim.intervention import Intervention
 from contagium.sim.observer.observer import STATED, Observer
 from contagium.sim.populate import populate
+from contagium.sim.sample import Sample
 from contagium.sim.scenario import GroupSpec, Scenario
 from contagium.sim.schedule import refusal
 
@@ -56,6 +58,12 @@ class Laboratory:
     def models(self) -> list[Recorded]:
         """The language models that are asked, each once, whichever groups share it."""
         return list(dict.fromkeys(backend for backend in self.backends if backend is not None))
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Of whom the log tells everything."""
+        asks = np.array([backend is not None for backend in self.backends])
+        return Sample.draw(self.scenario.log, self.population, self.network, asks[self.population.group], self.streams)
 
 
 def silent(line: str) -> None:

@@ -19,7 +19,6 @@ from contagium.sim.observer.case import COMPARTMENTS, Candidates, CaseMoves
 from contagium.sim.observer.instrument import Readings
 from contagium.sim.observer.observer import Seen
 from contagium.sim.packed import pack
-from contagium.sim.sample import sampled
 
 if TYPE_CHECKING:
     from contagium.sim.laboratory import Laboratory
@@ -32,7 +31,7 @@ class Recorder:
     """Writes a run's rows. Of agents outside the sample no words, exposures and readings are kept; all else counts them."""
 
     def __init__(self, log: EventLog, lab: Laboratory) -> None:
-        self._log, self._lab, self._sample = log, lab, sampled(lab)
+        self._log, self._lab, self._sample = log, lab, lab.sample
         self._transitions = 0
         self._unread: list[Exposures] = []
 

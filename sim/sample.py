@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from contagium.envs.message import spans
 from contagium.envs.network import Network
 from contagium.envs.rng import Streams
 from contagium.sim.scenario import LogSpec
-
-if TYPE_CHECKING:
-    from contagium.sim.laboratory import Laboratory
 
 MANY = 20_000
 """Agents above which, with `log.detail=auto`, a log holds only a sample of them."""
@@ -76,9 +73,3 @@ def _near(network: Network, roots: NDArray[np.int64]) -> NDArray[np.int64]:
         ring = np.setdiff1d(network.source[edge], met)
         met = np.concatenate([met, ring])[:NEAR]
     return met
-
-
-def sampled(lab: Laboratory) -> Sample:
-    """Of whom the log of a laboratory tells everything."""
-    asks = np.array([backend is not None for backend in lab.backends])
-    return Sample.draw(lab.scenario.log, lab.population, lab.network, asks[lab.population.group], lab.streams)

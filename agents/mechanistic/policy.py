@@ -128,6 +128,7 @@ class Mechanistic:
             low, high = self._between
             draws = [rng.uniform(f"opinion:{name}", 0, setting.agents) for name in setting.axes.stances]
             self._opinion = low + (high - low) * np.column_stack(draws)
+            self._anchor = self._opinion.copy()
         if self._coupling.bound is None:
             return observation
         stated = inbox.messages.expression[:, self._stances].astype(np.float64)[inbox.row]
@@ -141,15 +142,15 @@ class Mechanistic:
     ) -> tuple[NDArray[np.float64], dict[str, Transitions]]:
         """Each strain moves on by what was heard and by itself: how strongly each agent shows it now (n, K), and transitions."""
         inbox, coupling = observation.inbox, self._coupling
-        before = self._carriage.strength(rows) > 0
+        before = self._carriage.strength(rows) if coupling.fatigue or coupling.immunity else None
         susceptibility = self._setting.population.susceptibility[observation.agents]
         scale = susceptibility[:, None] * coupling.hazard(self._feeling.affect[rows], self._history.take(rows))
         latent = self._carriage.step(rows, elapsed, scale, observation, rng)
         strength = self._carriage.strength(rows)
-        if coupling.fatigue or coupling.immunity:
+        if before is not None:
             shows = inbox.messages.expression[:, self._strains] >= SHOWN
             heard = [np.bincount(inbox.reader[shows[inbox.row, k]], minlength=len(rows)) for k in range(shows.shape[1])]
-            ended = before & (strength == 0)
+            ended = (before > 0) & (strength == 0)
             self._history.put(rows, coupling.lived(self._history.take(rows), np.column_stack(heard), ended, elapsed))
         return strength, latent
 
@@ -172,14 +173,12 @@ class Mechanistic:
         inbox, agents = observation.inbox, observation.agents
         assert self._belief is not None
         assert self._opinion is not None
-        low, high = self._between
         susceptibility = self._setting.population.susceptibility[agents]
         for k, name in enumerate(self._setting.axes.stances):
             stated = inbox.messages.expression[inbox.row, self._stances[k]].astype(np.float64)
             draw = rng.uniform(f"listen:{name}", observation.step, agents)
             heard = Heard(inbox.reader, stated, inbox.weight, draw)
-            anchor = low + (high - low) * rng.uniform(f"opinion:{name}", 0, agents)
-            self._opinion[rows, k] = self._belief.step(self._opinion[rows, k], heard, anchor, susceptibility)
+            self._opinion[rows, k] = self._belief.step(self._opinion[rows, k], heard, self._anchor[rows, k], susceptibility)
 
     def _express(self, act: Act, rows: NDArray[np.int64], strength: NDArray[np.float64]) -> None:
         affect = self._feeling.affect[rows]

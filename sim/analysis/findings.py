@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contagium.agents.policy import name_of
+from contagium.envs.message import SHOWN
 from contagium.sim.analysis.adoption import Scores, adoptions, persona_scores
 from contagium.sim.analysis.affect import affect_curves
 from contagium.sim.analysis.epidemic import (
@@ -168,7 +169,7 @@ def instruments(run: Run) -> dict[str, list[str]]:
 def _thresholds(run: Run, strain: str, used: list[str]) -> dict[str, float]:
     """Instrument → case threshold, of those in use: outright expressions count from 0.5."""
     rule = run.meta.get("detection", {}).get(strain)
-    known = {STATED: 0.5} | ({rule["instrument"]: float(rule["enter"])} if rule else {})
+    known = {STATED: SHOWN} | ({rule["instrument"]: float(rule["enter"])} if rule else {})
     return {name: known[name] for name in used if name in known}
 
 

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from contagium.agents.persona import Detection, Persona
 from contagium.agents.policy import Population
-from contagium.envs.message import AFFECT, Axes, Exposures, Messages
+from contagium.envs.message import AFFECT, SHOWN, Axes, Exposures, Messages
 from contagium.sim.observer.case import COMPARTMENTS, Candidates, CaseDefinition, CaseMoves, CaseTracker
 from contagium.sim.observer.instrument import Instrument, Material, Readings
 
 STATED = "expression"
 """Name of the instrument that reads outright expressions; a strain axis counts as shown from 0.5 in it."""
+
+
+def as_stated(read: NDArray[np.floating], enter: float | NDArray[np.floating]) -> NDArray[np.floating]:
+    """Readings of words on the scale of outright expressions: 0.5 where they reach `enter`, 1 at most."""
+    return np.clip(SHOWN * read / enter, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Observer:
             for k, name in enumerate(name for name in reversed(names) if name not in silent):
                 read = by_name[name][:, column]
                 if axis in self._detection and name != STATED:
-                    read = self._shown(axis, read)
+                    read = as_stated(read, self._detection[axis].enter)
                 expression[:, column] = np.where(np.isnan(read), expression[:, column], read) if k else read
         moves = {strain: self._judge(strain, material, by_name) for strain in self.axes.strains}
         return Seen(readings, expression, moves)
@@ -109,10 +114,6 @@ class Observer:
                 rows.append((axis, names, len(values), float(values.mean()), float(values.std())))
         return rows
 
-    def _shown(self, strain: str, spoken: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Readings (n,) of words on the scale of outright expressions: 0.5 where they reach `enter`, 1 at most."""
-        return np.clip(0.5 * spoken / self._detection[strain].enter, 0.0, 1.0)
-
     def _judge(self, strain: str, material: Material, by_name: Mapping[str, NDArray[np.float32]]) -> tuple[CaseMoves, Candidates]:
         """Compartment moves of a strain: words are judged by the case instrument, outright expressions by their value.
 
@@ -125,10 +126,10 @@ class Observer:
         outright = ~np.isnan(stated)
         detection: Detection = self._detection[strain]
         value = np.where(outright, stated, spoken)
-        reached = value >= np.where(outright, 0.5, detection.enter)
-        held = value >= np.where(outright, 0.5, detection.stay)
+        reached = value >= np.where(outright, SHOWN, detection.enter)
+        held = value >= np.where(outright, SHOWN, detection.stay)
         known = ~np.isnan(value)
-        dose = np.where(outright, stated, self._shown(strain, spoken))
+        dose = np.where(outright, stated, as_stated(spoken, detection.enter))
         tracker.show(ids, np.where(held, dose, 0.0).astype(np.float64))
         moves = tracker.read(material.step, sender[known], reached[known], held[known], certain=outright[known])
         return moves, tracker.candidates(moves)

@@ -57,7 +57,7 @@ def oracle(
             if tables.origin[t] != course.compartment[i]:
                 continue
             counts = [e for e in mine if tables.layer[t] < 0 or contacts.layer[e] == tables.layer[t]]
-            weight = {e: float(contacts.weight[e if len(contacts.weight) > 1 else 0]) for e in counts}
+            weight = {e: float(contacts.weight[e]) if len(contacts.weight) else 1.0 for e in counts}
             sources = {e: w for e, w in weight.items() if contacts.state[contacts.who[e]] == tables.source[t]}
             dose = sum(sources.values())
             if dose > 0:
@@ -98,7 +98,7 @@ def situation(
         indptr,
         rng.integers(0, n, m).astype(np.int32),
         rng.integers(-1, states, n).astype(np.int8),
-        rng.uniform(0.1, 2.0, m) if seed % 2 else np.ones(1),
+        rng.uniform(0.1, 2.0, m) if seed % 2 else np.empty(0),
         rng.integers(0, 2, m).astype(np.int8),
     )
     tables, ids = model.tables(LAYERS), np.sort(rng.permutation(10 * n)[:n])
@@ -182,7 +182,7 @@ def test_other_names_of_agents_are_other_draws_and_another_numbering_of_the_same
     def fate(compartment: np.ndarray, names: np.ndarray, source: np.ndarray, indptr: np.ndarray) -> np.ndarray:
         course = begin(tables, compartment, names, KEYS)
         for step in range(1, 8):
-            contacts = Contacts(indptr, source, course.compartment, np.ones(1), np.empty(0, dtype=np.int8))
+            contacts = Contacts(indptr, source, course.compartment, np.empty(0), np.empty(0, dtype=np.int8))
             course, _ = advance(tables, contacts, course, step, np.ones(n), np.ones(n), names, KEYS, step)
         return course.compartment
 
@@ -279,7 +279,7 @@ def test_each_strain_has_its_own_scale() -> None:
     model, n = two_strains((0.5, 0.5), (0.0, 0.0)), 4000
     tables, ids = model.tables(), np.arange(n)
     contacts = Contacts(
-        np.arange(n + 1) * 2, np.tile(np.int32([0, 1]), n), np.int8([1, 2]), np.ones(1), np.empty(0, dtype=np.int8)
+        np.arange(n + 1) * 2, np.tile(np.int32([0, 1]), n), np.int8([1, 2]), np.empty(0), np.empty(0, dtype=np.int8)
     )
     course = begin(tables, np.zeros(n, dtype=np.int8), ids, KEYS)
     for scale, part in (([0.0, 1.0], 0.0), ([1.0, 0.0], 1.0), ([3.0, 1.0], 0.75)):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contagium.agents.mechanistic.contagion import ContagionModel, Tables
 from contagium.agents.mechanistic.engine import race
+from contagium.agents.mechanistic.engine.buffers import heard
 from contagium.agents.mechanistic.engine.forest import Forest
 from contagium.agents.mechanistic.engine.outbreak import Outbreak
 from contagium.envs.network import Network
@@ -25,8 +26,9 @@ class Contacts:
     """Who hears what during a step, as CSR over n agents.
 
     indptr: (n + 1,); contacts of agent i are rows indptr[i]:indptr[i + 1]. who: (m,) int32, the source of each contact, an
-    index into `state`. state: (k,) int8, compartment of each source, −1 for one that counts as none. weight: (m,), or (1,) for
-    all. layer: (m,) int8, or (0,) where there are none.
+    index into `state`. state: (k,) int8, compartment of each source, −1 for one that counts as none. weight: (m,), or (0,)
+    where all are 1. layer: (m,) int8, or (0,) where there are none. tally: where it is kept, how many contacts each agent has in
+    each compartment.
     """
 
     indptr: NDArray[np.int64]
@@ -39,9 +41,8 @@ class Contacts:
     @classmethod
     def along(cls, network: Network, compartment: NDArray[np.int8], tally: Tally | None = None) -> Contacts:
         """Every edge is a contact; compartment: (N,)."""
-        weight = np.ones(1) if network.unweighted else network.weight
-        layer = np.empty(0, dtype=np.int8) if network.layer is None else network.layer
-        return cls(network.indptr, network.source, compartment, weight, layer, tally)
+        ties = heard(network)
+        return cls(ties.indptr, ties.other, compartment, ties.weight, ties.layer, tally)
 
 
 @dataclass(frozen=True)

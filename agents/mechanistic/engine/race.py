@@ -32,27 +32,27 @@ def factor(kind: int, at: float, power: float, dose: float) -> float:
 @kernel
 def dose_of(source: int, on: int, first: int, last: int, who: Array, state: Array, weight: Array, layer: Array) -> float:
     """Summed weight of the contacts `first` to `last` in compartment `source`. on: the layer of those that count, −1 for all."""
-    if on < 0 and len(weight) == 1:
+    if on < 0 and len(weight) == 0:
         count = 0.0
         for e in range(first, last):
             count += np.float64(state[who[e]] == source)
-        return count * weight[0]
+        return count
     dose = 0.0
     for e in range(first, last):
         if state[who[e]] == source and (on < 0 or layer[e] == on):
-            dose += weight[0] if len(weight) == 1 else weight[e]
+            dose += weight[e] if len(weight) else 1.0
     return dose
 
 
 @kernel
 def heard(on: int, first: int, last: int, weight: Array, layer: Array) -> float:
     """Summed weight of the contacts `first` to `last`, of those that count."""
-    if on < 0 and len(weight) == 1:
-        return (last - first) * weight[0]
+    if on < 0 and len(weight) == 0:
+        return float(last - first)
     total = 0.0
     for e in range(first, last):
         if on < 0 or layer[e] == on:
-            total += weight[0] if len(weight) == 1 else weight[e]
+            total += weight[e] if len(weight) else 1.0
     return total
 
 
@@ -65,7 +65,7 @@ def source_of(
     for e in range(first, last):
         if (on < 0 or layer[e] == on) and state[who[e]] == source:
             found = e
-            left -= weight[0] if len(weight) == 1 else weight[e]
+            left -= weight[e] if len(weight) else 1.0
             if left < 0.0:
                 break
     return found
@@ -112,7 +112,7 @@ def race(
             hazard[t] = 0.0
             if origin[t] == compartment[i]:
                 if len(tally):
-                    dose = tally[place[source[t]], i] * weight[0]
+                    dose = float(tally[place[source[t]], i])
                 else:
                     dose = dose_of(source[t], on[t], begins, ends, who, state, weight, layer)
                 if dose > 0.0:
