@@ -17,7 +17,9 @@ class Detection(BaseModel):
 
     enter: the reading from which a message shows the persona. stay: the reading under which it no longer does (at most `enter`:
     hysteresis). Both above 0, for a reading is also the dose of an exposure. false_positive_rate: share of messages of control
-    runs (no index agents) that reach `enter`, as measured; None where it has not been measured.
+    runs (no index agents), or of texts labelled as something else, that reach `enter`, as measured; None where it has not been
+    measured. calibration: on which set that was, with its size and the interval; `python -m
+    contagium.sim.observer.calibration` writes all four.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +27,7 @@ class Detection(BaseModel):
     enter: Reading
     stay: Reading
     false_positive_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    calibration: str | None = None
 
     @model_validator(mode="after")
     def _hysteresis(self) -> Detection:
@@ -33,14 +36,25 @@ class Detection(BaseModel):
         return self
 
 
+class Contrast(BaseModel):
+    """What tells a persona from the rest. voice: sentences in its voice. lookalikes: sentences that look like it and are not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    voice: Annotated[tuple[str, ...], Field(min_length=1)]
+    lookalikes: tuple[str, ...] = ()
+
+
 class Persona(BaseModel):
     """A character.
 
     name: also the name of its axis, letters, digits and underscores. text: who the agent is, told to a speaking agent unchanged.
     examples: lines in its voice; they carry a persona better than any description, and written index agents say them. facets:
     facet → words and phrases that mark it, for the persona lexicon. prototypes: sentences of the same voice for the embedding
-    instrument; kept apart from `examples`, so that a copied line does not score by being its own ruler. affect: valence,
-    arousal, dominance that its carriers show, in [-1, 1]. detection: instrument → its thresholds for this persona.
+    instrument; kept apart from `examples`, so that a copied line does not score by being its own ruler. contrast: sentences
+    besides, of the voice and of what looks like it, for the direction instrument; None: those that conf/contrasts.yaml has for
+    its name, if any. affect: valence, arousal, dominance that its carriers show, in [-1, 1]. detection: instrument → its
+    thresholds for this persona.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +64,7 @@ class Persona(BaseModel):
     examples: tuple[str, ...] = ()
     facets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     prototypes: tuple[str, ...] = ()
+    contrast: Contrast | None = None
     affect: tuple[Shown, Shown, Shown] = (0.0, 0.0, 0.0)
     detection: dict[str, Detection] = Field(default_factory=dict)
 

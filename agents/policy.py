@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,13 +66,17 @@ class Question:
     """What agents are asked aside, by whoever studies them.
 
     options: the closed list to answer from, empty for an answer in free words. name: under which it is known in the log; it also
-    keys the chance in the answers. tokens: most that an answer in free words may have.
+    keys the chance in the answers. tokens: most that an answer without options may have. schema: a JSON schema for an answer
+    without options, which is then handed on as it came. digits: whether to ask how likely each digit was, where the backend
+    says.
     """
 
     text: str
     options: tuple[str, ...] = ()
     name: str = "interview"
     tokens: int = 64
+    schema: Mapping[str, Any] | None = None
+    digits: bool = False
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -87,12 +91,15 @@ class Question:
 class Answer:
     """What an agent answered. text: None unless status is "ok".
 
-    "failed": what came back was no answer, and stands in `raw`; "missing": nothing came back, and `raw` says why.
+    "failed": what came back was no answer, and stands in `raw`; "missing": nothing came back, and `raw` says why. digits:
+    the probability of each of "1" to "9" at the place of the first of them in the reply, as far as the backend named them; None
+    where they were not asked for or not given.
     """
 
     text: str | None
     status: Literal["ok", "failed", "missing"]
     raw: str
+    digits: Mapping[str, float] | None = None
 
 
 class Policy(Protocol):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from contagium.agents.backends.backend import Backend, BackendError, Completion, PromptForm, Request, Sampling
-from contagium.agents.memory import Entry, Memory, Window, newer_half, tokens
+from contagium.agents.memory import Entry, Memory, Window, newer_half
 from contagium.agents.persona import Persona
 from contagium.agents.policy import Answer, Question, Setting
 from contagium.agents.prompt import (
@@ -23,11 +23,12 @@ from contagium.agents.prompt import (
     summary_question,
     system_text,
 )
-from contagium.agents.structured import Chosen, Form, closed_list, writable
+from contagium.agents.replies import LIKELIEST, REFUSED, digits, one_line, picked, to_fill, to_pick
+from contagium.agents.structured import closed_list, writable
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation, Report
 
-REFUSED = ("refusal", "filter")
+THINK = "In private, nobody reads this: what do you think and feel right now? One or two sentences."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,15 @@ class _Call:
     seed: int
     sampling: Sampling
     question: str = ""
-    form: Form[Chosen] | None = None
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What came of a turn. choice: −1 for none; missing: why it is missing, or empty."""
+    """What came of a turn. thought: empty for none; choice: −1 for none; missing: why it is missing, or empty."""
 
     said: str = ""
+    thought: str = ""
     report: Report | None = None
     choice: int = -1
     missing: str = ""
@@ -56,7 +58,10 @@ class Speaking:
 
     index_voice: whether index agents say the lines their persona is written with ("written": they shed steadily and cost no call)
     or the model plays them with those lines as examples ("model"). prompt: form of the prompt, "auto" asks the backend.
-    temperature, top_p, max_tokens, repeat_penalty: sampling. memory: what agents keep in mind, by default a `Window`.
+    temperature, top_p, max_tokens, repeat_penalty: sampling. memory: what agents keep in mind, by default a `Window`. think: an
+    agent whose words the model writes is first asked, by a call of its own, what it thinks and feels; it has that thought before
+    it for the rest of its turn, nobody else ever hears it, and a turn stands without one. logprobs: for each token of a post, ask
+    for its log-probability and that of so many likeliest others; 0 asks for none.
 
     A call for a post that fails, a refusal and a post taken out by a filter leave the agent's turn missing, with the reason; only
     a failure that every later call would share is raised (`BackendError.fatal`). A prompt that is too long for the model is tried
@@ -72,11 +77,14 @@ class Speaking:
         max_tokens: Annotated[int, Field(ge=1)] = 40,
         repeat_penalty: Annotated[float, Field(ge=1)] = 1.1,
         memory: Memory | None = None,
+        think: bool = False,
+        logprobs: Annotated[int, Field(ge=0, le=20)] = 0,
     ) -> None:
         self._index_voice = index_voice
         self._form = prompt
-        self._sampling = Sampling(temperature, top_p, max_tokens, repeat_penalty)
+        self._sampling = Sampling(temperature, top_p, max_tokens, repeat_penalty, logprobs=logprobs)
         self._memory: Memory = memory or Window()
+        self._thinks = think
 
     speaks = True
     independent = True
@@ -110,6 +118,8 @@ class Speaking:
                 act.missing[agent] = turn.missing
             else:
                 act.says[k], act.text[agent] = True, turn.said
+            if turn.thought:
+                act.thought[agent] = turn.thought
             if turn.report is not None:
                 act.report[agent] = turn.report
             if self._choices is not None:
@@ -137,14 +147,17 @@ class Speaking:
         step = observation.step
         await self._sum_up(agent, step, rng)
         known = self._memory.of(agent)
+        thought = await self._think(agent, known, step, rng)
+        if thought:
+            known = (*known, Entry("news", "", f"Your own thought, which nobody else reads: {thought}"))
         said, missing = await self._say(agent, known, step, rng)
         if missing:
-            return _Turn(missing=missing)
+            return _Turn(thought=thought, missing=missing)
         post = Entry("own", self._setting.name(agent), said)
         report = await self._report(agent, known, step, rng)
         choice = await self._choose(agent, (*known, post), step, rng)
         self._memory.add(agent, post)
-        return _Turn(said, report, choice)
+        return _Turn(said, thought, report, choice)
 
     def _read(self, k: int, agent: int, observation: Observation, rng: Streams) -> None:
         """Take the situation, the inbox and the news of this step into memory.
@@ -177,25 +190,33 @@ class Speaking:
         )
         reply = await self._reply(agent, pending.entries, call, step)
         if isinstance(reply, Completion) and reply.stop not in REFUSED:
-            self._memory.fold(agent, _one_line(reply.text))
+            self._memory.fold(agent, one_line(reply.text))
+
+    async def _think(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> str:
+        """What the agent thinks before it speaks; empty where it does not think, or nothing came of it."""
+        if not self._thinks or self._written(agent):
+            return ""
+        call = _Call("think", rng.integer("think", step, agent), self._up_to(self._sampling.max_tokens), THINK)
+        reply = await self._reply(agent, known, call, step)
+        return "" if isinstance(reply, str) or reply.stop in REFUSED else one_line(reply.text)
 
     async def _say(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> tuple[str, str]:
         """What the agent says, or why its turn is missing."""
-        if self._strain[agent] >= 0 and self._index_voice == "written":
+        if self._written(agent):
             lines = self._persona(agent).examples
             return lines[rng.generator("written voice", step, agent).integers(len(lines))], ""
         reply = await self._reply(agent, known, _Call("speak", rng.integer("speak", step, agent), self._sampling), step)
         if isinstance(reply, str):
             return "", reply
-        return ("", reply.stop) if reply.stop in REFUSED else (_one_line(reply.text), "")
+        return ("", reply.stop) if reply.stop in REFUSED else (one_line(reply.text), "")
 
     async def _report(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> Report | None:
         """What the agent says it feels, on the steps it is asked: its post stands all the same."""
         if self._feelings is None or step % self._setting.report_every:
             return None
         seed, question = rng.integer("self_report", step, agent), feeling_question(self._setting.feelings)
-        call = _Call("self_report", seed, _to_pick(self._setting.feelings), question, self._feelings)
-        answer = _picked(await self._reply(agent, known, call, step), self._feelings)
+        call = _Call("self_report", seed, to_pick(self._setting.feelings), question, self._feelings.schema)
+        answer = picked(await self._reply(agent, known, call, step), self._feelings)
         return Report(answer.text, answer.status, "" if answer.status == "ok" else answer.raw)
 
     async def _choose(self, agent: int, known: tuple[Entry, ...], step: int, rng: Streams) -> int:
@@ -203,36 +224,45 @@ class Speaking:
         if self._choices is None:
             return -1
         choices = self._setting.choices
-        call = _Call("choice", rng.integer("choice", step, agent), _to_pick(choices), choice_question(choices), self._choices)
-        answer = _picked(await self._reply(agent, known, call, step), self._choices)
+        call = _Call(
+            "choice", rng.integer("choice", step, agent), to_pick(choices), choice_question(choices), self._choices.schema
+        )
+        answer = picked(await self._reply(agent, known, call, step), self._choices)
         return -1 if answer.text is None else choices.index(answer.text)
 
     async def _interview(self, agent: int, question: Question, step: int, rng: Streams) -> Answer:
         """An answer out of a fork of the agent's context: nothing is kept of it here."""
         form = closed_list("answer", question.options) if question.options else None
-        sampling = _to_pick(question.options) if form else self._up_to(question.tokens)
+        schema = question.schema if form is None else form.schema
+        sampling = self._up_to(question.tokens)
+        if form is not None:
+            sampling = to_pick(question.options)
+        elif schema is not None or question.digits:
+            sampling = to_fill(question.tokens, LIKELIEST * question.digits)
         seed = rng.integer(f"interview:{question.name}", step, agent)
-        call = _Call(f"interview:{question.name}", seed, sampling, options_question(question.text, question.options), form)
+        asked = options_question(question.text, question.options)
+        call = _Call(f"interview:{question.name}", seed, sampling, asked, schema)
         reply = await self._reply(agent, self._memory.of(agent), call, step)
         if form is not None:
-            return _picked(reply, form)
+            return picked(reply, form)
         if isinstance(reply, str):
             return Answer(None, "missing", reply)
         said = writable(reply.text).strip()
-        return Answer(None, "failed", said) if reply.stop in REFUSED else Answer(said, "ok", said)
+        if reply.stop in REFUSED:
+            return Answer(None, "failed", said)
+        return Answer(said, "ok", said, digits(reply.logprobs) if question.digits else None)
 
     async def _reply(self, agent: int, known: tuple[Entry, ...], call: _Call, step: int) -> Completion | str:
         """The model's reply, or the reason why there is none. Raises only what every later call would share."""
         persona = self._persona(agent)
         system = system_text(self._setting.name(agent), persona.text, self._situation.get(agent, ""))
         examples = persona.examples[:3] if self._strain[agent] >= 0 else ()
-        schema = None if call.form is None else call.form.schema
         form = self._backend.prompt_form if self._form == "auto" else self._form
         while True:
             chat = render(form, system, known, examples, call.question)
             try:
                 reply = await self._backend.complete(
-                    Request(chat, call.sampling, call.seed, purpose=call.purpose, schema=schema, agent=agent, step=step)
+                    Request(chat, call.sampling, call.seed, purpose=call.purpose, schema=call.schema, agent=agent, step=step)
                 )
             except BackendError as error:
                 if error.fatal:
@@ -249,26 +279,10 @@ class Speaking:
         strain = self._strain[agent]
         return self._setting.personas[strain] if strain >= 0 else self._setting.background
 
+    def _written(self, agent: int) -> bool:
+        """Whether an agent says written lines and not what a model makes up for it."""
+        return self._strain[agent] >= 0 and self._index_voice == "written"
+
     def _up_to(self, most: int) -> Sampling:
         how = self._sampling
         return Sampling(how.temperature, how.top_p, most, how.repeat_penalty)
-
-
-def _to_pick(labels: tuple[str, ...]) -> Sampling:
-    """How a label is drawn: with room for the longest of them in its JSON."""
-    return Sampling(temperature=0.8, max_tokens=max(24, 16 + max(map(tokens, labels))))
-
-
-def _picked(reply: Completion | str, form: Form[Chosen]) -> Answer:
-    """The label in a reply. A refusal is none, nor is a bare label where the reply was cut off: another word may have begun."""
-    if isinstance(reply, str):
-        return Answer(None, "missing", reply)
-    parsed = form.parse(reply.text)
-    cut = reply.stop == "length" and parsed.how == "label"
-    if parsed.value is None or cut or reply.stop in REFUSED:
-        return Answer(None, "failed", parsed.raw)
-    return Answer(parsed.value.label, "ok", parsed.raw)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(writable(text).split())

@@ -19,21 +19,23 @@ import pandas as pd
 from scipy.stats import binomtest
 
 import contagium
-from contagium.sim.observer.case import CaseDefinition, CaseTracker
+from contagium.sim.observer.case import CaseDefinition
+from contagium.sim.observer.tracker import CaseTracker
 
-LEVELS = (0.26, 0.28, 0.30, 0.32, 0.34, 0.36, 0.38, 0.40)
+LEVELS = (0.50, 0.70, 0.80, 0.90, 0.94, 0.96, 0.98)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--control", nargs="+", required=True, help="directories of runs without index cases")
     parser.add_argument("--exposed", nargs="*", default=[], help="directories of runs with index cases")
-    parser.add_argument("--instrument", default="embedding")
+    parser.add_argument("--instrument", default="direction")
+    parser.add_argument("--levels", type=float, nargs="+", default=LEVELS, help="thresholds to show")
     parser.add_argument("--rate", type=float, default=0.01, help="wanted share of false positive messages")
     chosen = parser.parse_args()
     runs = {"control": read(chosen.control, chosen.instrument), "exposed": read(chosen.exposed, chosen.instrument)}
-    print(messages_table(runs))
-    print(agents_table(runs))
+    print(messages_table(runs, chosen.levels))
+    print(agents_table(runs, chosen.levels))
     control = np.concatenate([run["value"].to_numpy() for run in runs["control"]])
     print(f"{1 - chosen.rate:.0%} of control messages read below {np.quantile(control, 1 - chosen.rate):.3f}")
 
@@ -43,17 +45,16 @@ def read(directories: Sequence[str], instrument: str) -> list[pd.DataFrame]:
     frames = []
     for directory in directories:
         run = contagium.open_run(directory)
-        readings = run.readings
-        wanted = (readings["instrument"] == instrument) & (readings["column"] == run.meta["strains"][0])
-        wanted &= (readings["status"] == "ok") & ~readings["agent"].isin(run.meta["index_agents"])
+        readings = run.read(instrument, run.meta["strains"][0])
+        wanted = readings["value"].notna() & ~readings["agent"].isin(run.meta["index_agents"])
         frames.append(readings[wanted][["step", "agent", "value"]])
         run.close()
     return frames
 
 
-def messages_table(runs: dict[str, list[pd.DataFrame]]) -> str:
+def messages_table(runs: dict[str, list[pd.DataFrame]], levels: Sequence[float]) -> str:
     lines = ["| messages that read at least | control | exposed |", "| --- | --- | --- |"]
-    for level in LEVELS:
+    for level in levels:
         cells = []
         for frames in runs.values():
             values = np.concatenate([frame["value"].to_numpy() for frame in frames]) if frames else np.empty(0)
@@ -62,9 +63,9 @@ def messages_table(runs: dict[str, list[pd.DataFrame]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def agents_table(runs: dict[str, list[pd.DataFrame]]) -> str:
+def agents_table(runs: dict[str, list[pd.DataFrame]], levels: Sequence[float]) -> str:
     lines = ["| enter | needed | control agents ever a case | exposed agents ever a case, by run |", "| --- | --- | --- | --- |"]
-    for enter in LEVELS:
+    for enter in levels:
         for confirm, window in ((1, 1), (2, 3)):
             counts = {arm: [cases(frame, enter, confirm, window) for frame in frames] for arm, frames in runs.items()}
             control = share(sum(c for c, _ in counts["control"]), sum(n for _, n in counts["control"]))

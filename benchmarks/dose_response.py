@@ -49,7 +49,7 @@ from contagium.sim.analysis.style import STYLE, legend_below
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError, build
 from contagium.sim.observer.embedding import Embedding
-from contagium.sim.observer.instrument import Material
+from contagium.sim.observer.instrument import Briefing, Material
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTS = 5
@@ -130,7 +130,7 @@ def listen(replies: Sequence[Reply], strain: Persona) -> list[Reply]:
     """The replies with what the observer's embedding instrument makes of them."""
     axes = Axes((strain.name,))
     instrument = Embedding()
-    instrument.begin(axes, (strain,))
+    instrument.begin(Briefing(axes, (strain,)))
     given = [k for k, reply in enumerate(replies) if not reply.failure]
     nobody = np.zeros(len(given), dtype=np.int64)
     texts = {n: replies[k].text for n, k in enumerate(given)}
@@ -144,7 +144,7 @@ def listen(replies: Sequence[Reply], strain: Persona) -> list[Reply]:
         np.full((len(given), len(axes)), np.nan),
         texts,
     )
-    readings = instrument.read(Material(0, said))
+    (readings,) = asyncio.run(instrument.read(Material(0, said)))
     heard = dict(zip(readings.ids.tolist(), readings.values[:, 0] >= strain.detection["embedding"].enter, strict=True))
     voices = {k: bool(heard[n]) for n, k in enumerate(given)}
     return [replace(reply, voice=voices.get(k)) for k, reply in enumerate(replies)]

@@ -11,6 +11,7 @@ how many texts lie where. Needs the sentence encoder's weights, which are fetche
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from contagium.agents.weights import MINILM
 from contagium.envs.message import Axes, Messages
 from contagium.sim.files import put
 from contagium.sim.observer.embedding import Embedding
-from contagium.sim.observer.instrument import Instrument, Material
+from contagium.sim.observer.instrument import Briefing, Instrument, Material
 from contagium.sim.observer.lexicon import Lexicon
 from contagium.sim.observer.observer import as_stated
 
@@ -73,8 +74,9 @@ def measure(texts: Sequence[str], personas: Sequence[Persona]) -> NDArray[np.flo
     instruments: tuple[Instrument, ...] = (Lexicon(), Embedding())
     columns = []
     for instrument in instruments:
-        instrument.begin(axes, tuple(personas), True)
-        columns.append(instrument.read(material).values.astype(np.float64))
+        instrument.begin(Briefing(axes, tuple(personas)))
+        (readings,) = asyncio.run(instrument.read(material))
+        columns.append(readings.values.astype(np.float64))
     enter = np.array([persona.detection["embedding"].enter for persona in personas])
     return np.round(np.concatenate([columns[0], as_stated(columns[1], enter)], axis=1), 3)
 

@@ -4,7 +4,8 @@
 
 It costs next to nothing and runs as a process of its own (`serving`), so that its CPU time is not the caller's. What it answers
 depends on the request's bytes alone: one of `LINES`, or, where a JSON schema with a closed list is asked for, the list's first
-choice. With --message it always gives that message, such as {"role": "assistant", "content": "hello"}.
+choice. With --message it always gives that message, such as {"role": "assistant", "content": "hello"}; with --words, so many
+words that no two requests share.
 
     GET  /v1/models            one model, `MODEL`
     POST /v1/chat/completions  the answer
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import subprocess
 import sys
@@ -39,8 +41,8 @@ LINES = (
 class Books:
     """What the server has seen."""
 
-    def __init__(self, latency: float, keep: bool, message: dict[str, Any] | None) -> None:
-        self.latency, self.keep, self.message = latency, keep, message
+    def __init__(self, latency: float, keep: bool, message: dict[str, Any] | None, words: int) -> None:
+        self.latency, self.keep, self.message, self.words = latency, keep, message, words
         self.kept: list[bytes] = []
         self.in_flight = 0
         self.begin()
@@ -97,17 +99,20 @@ class Connection(asyncio.Protocol):
     def _answer(self, body: bytes) -> None:
         self._books.in_flight -= 1
         self._books.answered += 1
-        self._send(reply(body, self._books.message))
+        self._send(reply(body, self._books.message, self._books.words))
 
     def _send(self, body: bytes, status: bytes = b"200 OK") -> None:
         head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
         self._transport.write(head + body)  # nothing is written where the client has gone
 
 
-def reply(body: bytes, message: dict[str, Any] | None) -> bytes:
-    """The completion for the request in `body`: `message`, or what it asks for."""
+def reply(body: bytes, message: dict[str, Any] | None, words: int) -> bytes:
+    """The completion for the request in `body`: `message`, or what it asks for; of `words` words, where not 0."""
     if message is None:
         text = LINES[zlib.crc32(body) % len(LINES)]
+        if words:
+            known = " ".join(LINES).split()
+            text = " ".join(known[byte % len(known)] for byte in hashlib.shake_128(body).digest(words))
         if b'"json_schema"' in body:
             properties = json.loads(body)["response_format"]["json_schema"]["schema"]["properties"]
             text = json.dumps({name: inner["enum"][0] for name, inner in properties.items()})
@@ -127,9 +132,9 @@ async def serve(port: int, books: Books) -> None:
 
 
 @contextmanager
-def serving(latency: float, keep: bool = False, message: dict[str, Any] | None = None) -> Iterator[str]:
+def serving(latency: float, keep: bool = False, message: dict[str, Any] | None = None, words: int = 0) -> Iterator[str]:
     """Root address of a server in a process of its own, which ends with the block."""
-    command = [sys.executable, __file__, "--latency", str(latency)]
+    command = [sys.executable, __file__, "--latency", str(latency), "--words", str(words)]
     command += ["--keep"] if keep else []
     command += ["--message", json.dumps(message)] if message is not None else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -151,10 +156,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free one, which is printed")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds from a request's last byte to its answer")
     parser.add_argument("--keep", action="store_true", help="keep the bodies of requests for GET /kept")
+    parser.add_argument("--words", type=int, default=0, help="answer with so many words, 0: with one of a few lines")
     parser.add_argument("--message", type=json.loads, help="answer every request with this message (JSON)")
     chosen = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(chosen.port, Books(chosen.latency, chosen.keep, chosen.message)))
+        asyncio.run(serve(chosen.port, Books(chosen.latency, chosen.keep, chosen.message, chosen.words)))
 
 
 if __name__ == "__main__":

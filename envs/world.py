@@ -166,6 +166,7 @@ class World(ABC):
     """
 
     choices: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     channel: Channel = Channel.BOARD
 
     def __init__(self, network: Network, axes: Axes, memory: int = 1) -> None:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -27,9 +27,12 @@ from contagium.sim.credentials import refusal
 if TYPE_CHECKING:
     from contagium.sim.scenario import Scenario
 
-FREE_TEXT = re.compile(r"(persona|background|pressure)(\.\w+)*\.text")
+FREE_TEXT = re.compile(r"(persona|background|pressure)(\.\w+)*\.text|env\.transcript\.(?!format|encoding|steps|hears|most)\w+")
 """Keys whose value is taken from the command line exactly as typed: no quoting, interpolation or list syntax applies."""
 
+
+ARCHIVE = "archive.db"
+"""The file in the directory of a run that holds an imported transcript."""
 
 INTERRUPTED = 130
 
@@ -63,8 +66,9 @@ def _run(arguments: list[str]) -> int:
         for key, _, value in (argument.partition("=") for argument in arguments[1:]):
             if reason := refusal(key, value):
                 raise UserError(reason)
+        given = _observing(arguments[1:])
         # `-m` first, for what stands on both sides of a flag is more than the argument parser can take.
-        given = sorted(arguments[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+        given = sorted(given, key=lambda argument: argument not in ("-m", "--multirun"))
         sys.argv = [arguments[0], *map(_protect, given)]
         hydra.main(version_base="1.3", config_path="pkg://contagium.conf", config_name="config")(_job)()
     except HydraException as error:
@@ -89,6 +93,15 @@ def _special(arguments: list[str]) -> Callable[[], int] | None:
             others = [argument for argument in arguments if not argument.startswith(f"{key}=")]
             return partial(_resume if key == "resume" else _verify, value, others)
     return None
+
+
+def _observing(arguments: list[str]) -> list[str]:
+    """The arguments, those with `observe=PATH` as what it stands for."""
+    if not any(argument.startswith("observe=") for argument in arguments):
+        return arguments
+    from contagium.sim.corpus.observe import observing
+
+    return observing(arguments)
 
 
 def _resume(directory: str, others: list[str]) -> int:
@@ -132,8 +145,9 @@ def _job(config: DictConfig) -> None:
     # As a plain list, for a configuration would resolve what stands in it.
     arguments = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task))
     command = shlex.join(["contagium", *map(_plain, arguments)])
+    imported = (directory / ARCHIVE).exists()
     try:
-        status = perform(_scenario(config), directory, command)
+        status = perform(_scenario(config, directory), directory, command)
     except UserError as error:
         status = _complain(str(error), 2)
     except OmegaConfBaseException as error:
@@ -144,6 +158,8 @@ def _job(config: DictConfig) -> None:
         # An error of the program itself, to be reported with all there is to know.
         traceback.print_exc()
         status = 1
+    if not imported and not (directory / "run.db").exists():
+        (directory / ARCHIVE).unlink(missing_ok=True)
     _leave_nothing(directory)
     if status:
         if status != INTERRUPTED and _in_a_sweep_here():
@@ -159,7 +175,7 @@ def _in_a_sweep_here() -> bool:
     return running.mode == RunMode.MULTIRUN and running.launcher._target_.endswith("BasicLauncher")
 
 
-def _scenario(config: DictConfig) -> Scenario:
+def _scenario(config: DictConfig, directory: Path) -> Scenario:
     from contagium.sim.build import ScenarioError
     from contagium.sim.scenario import make_scenario
 
@@ -167,11 +183,21 @@ def _scenario(config: DictConfig) -> Scenario:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{missing[0]}: a value is needed, e.g. {missing[0]}=…")
-    composed = OmegaConf.to_container(config, resolve=True)
     try:
-        return make_scenario(composed)
+        return make_scenario(_composed(config, directory))
     except ScenarioError as error:
         raise UserError(str(error)) from error
+
+
+def _composed(config: DictConfig, directory: Path) -> dict[str, Any]:
+    """The configuration as plain values; a transcript that it names is imported into the directory of the run."""
+    imports = "transcript" in config.env
+    if imports:
+        from contagium.sim.corpus.observe import import_into
+
+        config.env.path = str(directory.absolute() / ARCHIVE)  # what else names it is resolved from here
+    composed = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    return import_into(Path(config.env.path), composed) if imports else composed
 
 
 def _leave_nothing(directory: Path) -> None:
@@ -204,7 +230,8 @@ def _decode(text: str) -> str:
 def _plain(argument: str) -> str:
     """The argument as it was typed, before `_protect`."""
     key, _, value = argument.partition("=")
-    return f"{key}={_decode(value[7:-1])}" if value.startswith("${text:x") else argument
+    protected = re.fullmatch(r"\$\\?\{text\\?:(x[0-9a-f]*)\\?\}", value)  # a sweep puts backslashes before signs
+    return f"{key}={_decode(protected[1])}" if protected else argument
 
 
 def _hydra_line(error: HydraException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from contagium.agents.memory import tokens
 from contagium.agents.policy import Policy
 from contagium.sim.build import build
 from contagium.sim.interview import Interviews
-from contagium.sim.laboratory import prices, society
+from contagium.sim.laboratory import instruments, prices, society
+from contagium.sim.observer.instrument import Material
 from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Rounds
 
@@ -69,18 +70,20 @@ async def estimate(scenario: Scenario) -> list[Estimate]:
     ScenarioError says what does not fit.
     """
     stands: dict[str, _Wordy] = {}
-    backends: list[_Wordy | None] = []
-    for name, group in scenario.agents.groups.items():
-        if group.backend is None:
-            backends.append(None)
-            continue
-        built: Backend | list[Backend] = build(group.backend, f"agents.groups.{name}.backend")
+
+    def stand(spec: dict[str, Any], where: str) -> _Wordy:
+        built: Backend | list[Backend] = build(spec, where)
         first = built[0] if isinstance(built, list) else built
         model = first.model or "the recorded model"
-        backends.append(stands.setdefault(model, _Wordy(model, first.prompt_form)))
+        return stands.setdefault(model, _Wordy(model, first.prompt_form))
+
+    groups = scenario.agents.groups.items()
+    backends = [None if g.backend is None else stand(g.backend, f"agents.groups.{name}.backend") for name, g in groups]
+    people = society(scenario, backends)
+    asking = {name: spec for name, spec in scenario.observer.instruments.items() if spec.get("backend")}
+    judges = instruments(scenario, people, stand, asking)
     if not stands:
         return []
-    people = society(scenario, tuple(backends))
     interviews = Interviews(scenario.observer.interviews, people.streams)
 
     async def after_turn(policy: Policy, agents: NDArray[np.int64], step: int) -> None:
@@ -93,7 +96,10 @@ async def estimate(scenario: Scenario) -> list[Estimate]:
     schedule = Rounds(*parts)
     for step in range(scenario.steps):
         act = await schedule.act(step)
-        world.deliver(world.send(act), act)
+        sent = world.send(act)
+        world.deliver(sent, act)
+        for judge in judges:
+            await judge.read(Material(step, sent, act.report, act.thought))
     return [_estimate(scenario, stand) for stand in stands.values()]
 
 

@@ -15,13 +15,23 @@ from contagium.sim.schema import SCHEMA_VERSION
 if TYPE_CHECKING:
     from contagium.sim.laboratory import Laboratory
 
-PACKAGES = ("numpy", "scipy", "networkx", "gymnasium", "pettingzoo", "openai", "xllamacpp", "hydra-core")
+PACKAGES = ("numpy", "scipy", "networkx", "numba", "gymnasium", "pettingzoo", "openai", "xllamacpp", "hydra-core")
 
 
 def facts(lab: Laboratory, command: str) -> dict[str, Any]:
     """What the log's `meta` says of a run as it begins."""
     scenario = lab.scenario
-    detection = {p.name: p.detection[scenario.observer.case.instrument].model_dump() for p in scenario.personas}
+    watched = scenario.observer
+    rules = {
+        p.name: {"instrument": watched.case.instrument} | p.detection[watched.case.instrument].model_dump()
+        for p in scenario.personas
+    }
+    # An emotional state is read off whatever instruments stand for its axis.
+    rules |= {
+        name: {"instrument": "+".join(watched.axes[rule.axis]), "axis": rule.axis, "enter": rule.enter, "stay": rule.stay}
+        | {"false_positive_rate": rule.false_positive_rate}
+        for name, rule in watched.states.items()
+    }
     return {
         "schema_version": SCHEMA_VERSION,
         "scenario": scenario.model_dump(mode="json", by_alias=True),
@@ -29,9 +39,10 @@ def facts(lab: Laboratory, command: str) -> dict[str, Any]:
         "seed": scenario.seed,
         "steps": scenario.steps,
         "axes": lab.axes.names,
-        "strains": lab.axes.strains,
+        "strains": [*lab.axes.strains, *watched.states],
         "axis_instruments": lab.observer.chosen,
-        "detection": {strain: {"instrument": scenario.observer.case.instrument} | rule for strain, rule in detection.items()},
+        "instruments": lab.observer.provenance,
+        "detection": rules,
         "choices": lab.world.choices,
         "index_agents": np.flatnonzero(lab.population.strain >= 0).tolist(),
         "versions": {"python": platform.python_version(), "contagium": __version__}

@@ -45,14 +45,12 @@ def _said(run: Run) -> pd.Series:
 
 def _read(run: Run, said: pd.Series) -> pd.DataFrame:
     """Readings of the messages in `said` by id, a column for each axis of the run; NaN where there is none."""
-    readings = run.readings
-    readings = readings[(readings["subject"] == "message") & readings["id"].isin(said.index)]
     found = pd.DataFrame(np.nan, index=said.index, columns=list(run.meta["axes"]), dtype=np.float64)
-    for axis, instruments in run.meta["axis_instruments"].items():
-        for instrument in instruments:
+    for axis in found:
+        for instrument in run.meta["axis_instruments"].get(axis, ()):
             if instrument != STATED:
-                of = readings[(readings["instrument"] == instrument) & (readings["column"] == axis)]
-                found[axis] = found[axis].fillna(of.set_index("id")["value"].astype(np.float64))
+                found[axis] = found[axis].fillna(run.read(instrument, axis).set_index("id")["value"])
     for strain, rule in run.meta["detection"].items():
-        found[strain] = as_stated(found[strain].to_numpy(), rule["enter"])
+        if strain in found:  # an emotional state is no axis of an expression
+            found[strain] = as_stated(found[strain].to_numpy(), rule["enter"])
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from contagium.sim.build import ScenarioError, build
 from contagium.sim.calls import Recorded
 from contagium.sim.footprint import must_fit
 from contagium.sim.intervention import Intervention
+from contagium.sim.observer.instrument import Briefing, Instrument
 from contagium.sim.observer.observer import STATED, Observer
 from contagium.sim.populate import populate
 from contagium.sim.sample import Sample
@@ -36,7 +37,10 @@ from contagium.sim.schedule import refusal
 
 @dataclass(frozen=True)
 class Laboratory:
-    """A scenario, built: everything a run needs, nothing yet started or written. directory: where a run will be kept."""
+    """A scenario, built: everything a run needs, nothing yet started or written.
+
+    directory: where a run will be kept. backends: of each group. models: those of agents and instruments, each once.
+    """
 
     scenario: Scenario
     directory: Path
@@ -50,20 +54,25 @@ class Laboratory:
     world: World
     policies: tuple[Policy, ...]
     backends: tuple[Recorded | None, ...]
+    models: tuple[Recorded, ...]
     pressure: PressureSchedule
     interventions: dict[str, Intervention]
     observer: Observer
 
-    @property
-    def models(self) -> list[Recorded]:
-        """The language models that are asked, each once, whichever groups share it."""
-        return list(dict.fromkeys(backend for backend in self.backends if backend is not None))
+    def name(self, agent: int) -> str:
+        """What an agent is called."""
+        return called(self.world, agent)
 
     @cached_property
     def sample(self) -> Sample:
         """Of whom the log tells everything."""
         asks = np.array([backend is not None for backend in self.backends])
         return Sample.draw(self.scenario.log, self.population, self.network, asks[self.population.group], self.streams)
+
+
+def called(world: World, agent: int) -> str:
+    """What an agent is called: as its world knows it, or by a name of ours."""
+    return world.names[agent] if world.names else name_of(agent)
 
 
 def silent(line: str) -> None:
@@ -77,7 +86,8 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
     """
     must_fit(scenario)
     budget, journal = _budget(scenario), _journal(scenario, directory)
-    backends = _backends(scenario, budget, journal, notice)
+    makes = _Backends(scenario, budget, journal, notice)
+    backends = tuple(None if spec is None else makes.of(spec, where) for where, spec in _asked(scenario))
     people = society(scenario, backends)
     interventions = {n: build(s, f"intervention.{n}", name=n) for n, s in scenario.intervention.items()}
     reason = refusal(people.world, people.policies, interventions) if scenario.run.schedule == "dataflow" else None
@@ -91,7 +101,8 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
         notice=notice,
         backends=backends,
         interventions=interventions,
-        observer=_observer(scenario, people),
+        observer=_observer(scenario, people, makes.of),
+        models=tuple(makes.built),
         **people._asdict(),
     )
 
@@ -124,17 +135,44 @@ def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
     return Society(streams, network, axes, population, world, policies, pressure)
 
 
-def _observer(scenario: Scenario, people: Society) -> Observer:
+def _observer(scenario: Scenario, people: Society, backend: MakeBackend) -> Observer:
     spec = scenario.observer
-    instruments = [build(s, f"observer.instruments.{name}", name=name) for name, s in spec.instruments.items()]
     # What a message states outright stands before what its words are read as.
     of_strain = [name for name in (STATED, spec.case.instrument) if name in spec.instruments]
     chosen = dict(spec.axes) | {strain: tuple(dict.fromkeys(of_strain)) for strain in people.axes.strains}
     # No instrument reads opinions in words.
     chosen |= {stance: (STATED,) for stance in people.axes.stances if STATED in spec.instruments}
-    speaks = any(policy.speaks for policy in people.policies)
-    with _refused():
-        return Observer(instruments, chosen, spec.case, people.axes, scenario.personas, people.population, speaks)
+    built = instruments(scenario, people, backend, spec.instruments)
+    with _refused("observer."):
+        return Observer(built, chosen, spec.case, people.axes, scenario.personas, people.population, spec.states)
+
+
+MakeBackend = Callable[[dict[str, Any], str], Backend]
+"""Makes the backend of a specification that stands under a key of the scenario."""
+
+
+def instruments(
+    scenario: Scenario, people: Society, backend: MakeBackend, specs: Mapping[str, dict[str, Any]]
+) -> list[Instrument]:
+    """Instruments, begun, with the language models that each names under `backend`: one, or several by name."""
+    briefing = Briefing(
+        axes=people.axes,
+        personas=scenario.personas,
+        speaks=any(policy.speaks for policy in people.policies),
+        choices=people.world.choices,
+        items=scenario.observer.interviews,
+        streams=people.streams,
+    )
+    found = []
+    for name, spec in specs.items():
+        where, asks = f"observer.instruments.{name}", spec.get("backend") or {}
+        named = {"": asks} if "_target_" in asks else asks
+        models = {judge: backend(of, f"{where}.backend" + (f".{judge}" if judge else "")) for judge, of in named.items()}
+        instrument: Instrument = build({k: v for k, v in spec.items() if k != "backend"}, where, name=name)
+        with _refused(f"{where}: "):
+            instrument.begin(replace(briefing, backends=models))
+        found.append(instrument)
+    return found
 
 
 def prices(scenario: Scenario) -> dict[str, Price]:
@@ -149,7 +187,9 @@ def _budget(scenario: Scenario) -> Budget:
 
 def _journal(scenario: Scenario, directory: Path) -> Journal | None:
     """The journal of a run that asks a language model."""
-    if all(group.backend is None for group in scenario.agents.groups.values()):
+    if all(spec is None for _, spec in _asked(scenario)) and not any(
+        p.get("backend") for p in scenario.observer.instruments.values()
+    ):
         return None
     cache = scenario.calls.cache
     return Journal(directory / "journal.db", cache=Path(cache).expanduser() if cache else None)
@@ -178,7 +218,7 @@ def _policies(
             axes=axes,
             personas=scenario.personas,
             background=scenario.background,
-            name=name_of,
+            name=partial(called, world),
             feelings=tuple(scenario.observer.feelings),
             report_every=scenario.observer.report_every,
             choices=world.choices,
@@ -217,26 +257,32 @@ def _listened(world: World, asks: Sequence[bool], population: Population) -> Cal
     return at
 
 
-def _backends(
-    scenario: Scenario, budget: Budget, journal: Journal | None, notice: Callable[[str], None]
-) -> tuple[Recorded | None, ...]:
-    """The backend of each group, one object for all groups that name the same."""
-    rules = CallRules(**scenario.calls.model_dump(exclude={"cache"}))
-    built: dict[str, Recorded] = {}
-    found: list[Recorded | None] = []
+def _asked(scenario: Scenario) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """For each group the backend it asks, and the key under which the user knows it: most name that of the group `backend`."""
     for name, group in scenario.agents.groups.items():
-        if group.backend is None:
-            found.append(None)
-            continue
-        key = repr(sorted(group.backend.items()))
-        if key not in built:
-            # Named as the user knows it: most scenarios have one backend, that of the group `backend`.
-            where = "backend" if group.backend == scenario.backend else f"agents.groups.{name}.backend"
-            endpoints: Backend | list[Backend] = build(group.backend, where)
+        yield "backend" if group.backend == scenario.backend else f"agents.groups.{name}.backend", group.backend
+
+
+class _Backends:
+    """Makes backends, one object for all who name the same."""
+
+    def __init__(self, scenario: Scenario, budget: Budget, journal: Journal | None, notice: Callable[[str], None]) -> None:
+        self._rules = CallRules(**scenario.calls.model_dump(exclude={"cache"}))
+        self._budget, self._journal, self._notice = budget, journal, notice
+        self._by_spec: dict[str, Recorded] = {}
+
+    @property
+    def built(self) -> list[Recorded]:
+        return list(self._by_spec.values())
+
+    def of(self, spec: dict[str, Any], where: str) -> Recorded:
+        """The backend of a specification, which stands under the key `where`."""
+        key = repr(sorted(spec.items()))
+        if key not in self._by_spec:
+            endpoints: Backend | list[Backend] = build(spec, where)
             with _refused(f"{where}: "):
-                backend = assemble(endpoints, rules, budget, journal, notice)
-            if budget.caps.cost is not None and backend.model and backend.model not in budget.prices:
+                backend = assemble(endpoints, self._rules, self._budget, self._journal, self._notice)
+            if self._budget.caps.cost is not None and backend.model and backend.model not in self._budget.prices:
                 raise ScenarioError(f"budget.cost: no price for {backend.model}; give one in budget.prices")
-            built[key] = Recorded(backend)
-        found.append(built[key])
-    return tuple(found)
+            self._by_spec[key] = Recorded(backend)
+        return self._by_spec[key]

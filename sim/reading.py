@@ -84,9 +84,9 @@ class Run:
         except (TypeError, ValueError) as error:
             raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, given: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._connection.execute(query).fetchall()
+            return self._connection.execute(query, given).fetchall()
         except sqlite3.Error as error:
             raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
@@ -114,7 +114,42 @@ class Run:
 
     @cached_property
     def readings(self) -> pd.DataFrame:
-        return self.table("reading")
+        """Table `reading` with a row for each column an instrument read: `column` and `value` (NaN where it failed)."""
+        packed = self.table("reading")
+        scores = self._scores(packed["scores"])
+        rows = packed.drop(columns="scores").loc[packed.index.repeat([len(one) for one in scores])].reset_index(drop=True)
+        rows["column"] = np.array([column for one in scores for column in one], dtype=object)
+        rows["value"] = np.array([value for one in scores for value in one.values()], dtype=np.float64)
+        return rows
+
+    def _scores(self, packed: pd.Series) -> list[dict[str, float | None]]:
+        try:
+            return [json.loads(one) for one in packed]
+        except (TypeError, ValueError) as error:
+            raise LogError(f"cannot read the event log {self.path}: {error}") from error
+
+    def read(self, instrument: str, column: str, channel: str = "message") -> pd.DataFrame:
+        """What one instrument read on one column of a channel: step, id, agent, value (NaN where it failed), in order.
+
+        Far quicker than picking it out of `readings`.
+        """
+        import pandas as pd
+
+        if '"' in column:
+            raise LogError(f"no column of a reading has a quotation mark in it, got {column}")
+        query = (
+            "SELECT step, id, agent, json_extract(scores, ?) FROM reading WHERE instrument = ? AND channel = ?"
+            " AND json_type(scores, ?) IS NOT NULL ORDER BY rowid"
+        )
+        path = f'$."{column}"'
+        found = pd.DataFrame.from_records(
+            self._rows(query, (path, instrument, channel, path)), columns=["step", "id", "agent", "value"]
+        )
+        return found.astype({"value": np.float64})
+
+    @cached_property
+    def quotes(self) -> pd.DataFrame:
+        return self.table("quote")
 
     @cached_property
     def transitions(self) -> pd.DataFrame:
@@ -139,18 +174,14 @@ class Run:
 
     @cached_property
     def messages(self) -> pd.DataFrame:
-        """Messages, each with the readings on the axes that the case definition and the affect figures use, as columns."""
+        """Messages, each with what stands for it on every axis and measure of the observer, as columns."""
         messages = self.table("message")
-        chosen = self.meta["axis_instruments"]
-        readings = self.readings
-        readings = readings[readings["subject"] == "message"]
-        for axis, instruments in chosen.items():
-            values = None
+        for axis, instruments in self.meta["axis_instruments"].items():
+            standing = None
             for instrument in instruments:
-                which = readings[(readings["instrument"] == instrument) & (readings["column"] == axis)]
-                found = which.set_index("id")["value"]
-                values = found if values is None else values.combine_first(found)
-            messages[axis] = messages["id"].map(values) if values is not None else float("nan")
+                found = self.read(instrument, axis).set_index("id")["value"]
+                standing = found if standing is None else standing.combine_first(found)
+            messages[axis] = messages["id"].map(standing) if standing is not None else float("nan")
         return messages
 
     def transmission_tree(self, strain: str | None = None) -> nx.DiGraph:

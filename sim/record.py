@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contagium.agents.backends.backend import Completion
-from contagium.agents.policy import Answer, name_of
+from contagium.agents.policy import Answer
+from contagium.agents.structured import writable
 from contagium.envs.message import Channel, Exposures, Messages, spans
 from contagium.envs.pressure import Pressure
 from contagium.envs.world import Act, Consequence, Transitions
 from contagium.sim.calls import INTERVIEW, Call
 from contagium.sim.log import EventLog
-from contagium.sim.observer.case import COMPARTMENTS, Candidates, CaseMoves
+from contagium.sim.observer.case import COMPARTMENTS
 from contagium.sim.observer.instrument import Readings
 from contagium.sim.observer.observer import Seen
+from contagium.sim.observer.tracker import Candidates, CaseMoves
 from contagium.sim.packed import pack
 
 if TYPE_CHECKING:
     from contagium.sim.laboratory import Laboratory
 
+DECIMALS = 6
+"""To which readings are logged: more than any instrument can tell apart, and short to write down."""
+
 REFUSED = frozenset({"refusal", "filter"})
 """Why a turn brought nothing, where the model answered but would not play its part."""
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What happened in a step, before anybody read it.
+
+    withheld: which of the messages `sent` (n,) no one heard. settled: consequences of the act. answers: agent, interview item and
+    answer of whoever was asked aside.
+    """
+
+    step: int
+    act: Act
+    sent: Messages
+    withheld: NDArray[np.bool_]
+    exposures: Exposures
+    settled: Consequence
+    pressure: Pressure
+    answers: list[tuple[int, str, Answer]]
 
 
 class Recorder:
@@ -56,32 +80,23 @@ class Recorder:
         strains = [*self._lab.axes.strains, None]
         traits = (population.group, population.strain, population.susceptibility, population.expressiveness)
         columns = zip(told.tolist(), *(c[told].tolist() for c in (*traits, self._sample.detailed)), strict=True)
-        self._log.add("agent", [(i, name_of(i), groups[g], strains[s], u, e, int(d)) for i, g, s, u, e, d in columns])
+        self._log.add("agent", [(i, self._lab.name(i), groups[g], strains[s], u, e, int(d)) for i, g, s, u, e, d in columns])
 
-    def step(
-        self,
-        step: int,
-        pressure: Pressure,
-        act: Act,
-        sent: Messages,
-        withheld: NDArray[np.bool_],
-        exposures: Exposures,
-        settled: Consequence,
-        seen: Seen,
-        calls: list[Call],
-        answers: list[tuple[int, str, Answer]],
-        seconds: float,
-    ) -> None:
-        """All of one step, in one transaction."""
-        log = self._log
-        self._messages(sent, withheld)
+    def step(self, happened: Happened, seen: Seen, exposed: dict[str, CaseMoves], calls: list[Call], seconds: float) -> None:
+        """All of one step, in one transaction. exposed: who became so at its end, by strain."""
+        log, step, act, sent, exposures = self._log, happened.step, happened.act, happened.sent, happened.exposures
+        settled = happened.settled
+        self._messages(sent, happened.withheld)
         self._exposures(exposures)
         for readings in seen.readings:
-            self._readings(step, readings, sent)
+            self._readings(step, readings)
         for strain, transitions in act.latent.items():
             self._latent(step, strain, transitions)
         for strain, (moves, causes) in seen.moves.items():
             self._case(step, strain, moves, causes)
+        for strain, moves in exposed.items():
+            if len(moves):
+                self._case(step, strain, moves, Candidates.none())
         log.add("turn", [(step, agent, "refused" if why in REFUSED else "missing", why) for agent, why in act.missing.items()])
         log.add("report", [(step, agent, said.feeling, said.status, said.raw or None) for agent, said in act.report.items()])
         log.add("thought", [(step, agent, text) for agent, text in act.thought.items()])
@@ -90,11 +105,11 @@ class Recorder:
         columns = (paid, settled.reward[paid], settled.terminated[paid].astype(int))
         log.add("reward", [(step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
         self._choices(step, act)
-        self._pressure(step, pressure)
+        self._pressure(step, happened.pressure)
         log.add("call", [call.row() for call in calls if not call.interview])
-        self._interviewed(step, answers, [call for call in calls if call.interview])
+        self._interviewed(step, happened.answers, [call for call in calls if call.interview])
         self._count(step, act.counts)
-        log.add("affect", [(step, *row) for row in self._lab.observer.affect(seen.expression)])
+        log.add("affect", [(step, *row) for row in self._lab.observer.means(seen)])
         self._remember(act, exposures)
         failed = sum(int((~readings.ok).sum()) for readings in seen.readings)
         log.add("step", [(step, len(sent), len(exposures), len(act.missing), failed, seconds)])
@@ -148,29 +163,34 @@ class Recorder:
         columns = (kept.message, kept.agent, kept.source, kept.weight)
         self._log.add("exposure", [(kept.step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
 
-    def _readings(self, step: int, readings: Readings, sent: Messages) -> None:
-        agents = readings.ids
-        if readings.subject == "message":
-            every = len(readings.ids) == len(sent)
-            agents = sent.sender if every else sent.sender[np.searchsorted(sent.id, readings.ids)]
+    def _readings(self, step: int, readings: Readings) -> None:
+        ids, size = readings.ids, len(self._sample.detailed)
+        # A message's number tells its sender, of an earlier step too.
+        agents = ids % size if readings.subject == "message" else ids
         kept = np.flatnonzero(self._sample.detailed[agents])
+        known = (step, readings.channel), readings.instrument
+        scores = np.round(readings.values[kept].astype(np.float64), DECIMALS).tolist()
+        rows = zip(kept.tolist(), ids[kept].tolist(), agents[kept].tolist(), readings.ok[kept].tolist(), scores, strict=True)
         self._log.add(
             "reading",
             [
-                (
-                    step,
-                    readings.subject,
-                    int(readings.ids[k]),
-                    int(agents[k]),
-                    readings.instrument,
-                    column,
-                    float(readings.values[k, c]) if readings.ok[k] else None,
-                    "ok" if readings.ok[k] else "failed",
+                (*known[0], i, agent, known[1], "ok", None, json.dumps(dict(zip(readings.columns, row, strict=True))))
+                if ok
+                else (
+                    *known[0],
+                    i,
+                    agent,
+                    known[1],
+                    "failed",
+                    readings.reasons.get(k),
+                    json.dumps(dict.fromkeys(readings.columns)),
                 )
-                for k in kept
-                for c, column in enumerate(readings.columns)
+                for k, i, agent, ok, row in rows
             ],
         )
+        detailed = {k: (i, agent) for k, i, agent in zip(kept.tolist(), ids[kept].tolist(), agents[kept].tolist(), strict=True)}
+        quoted = [(k, column, words) for (k, column), words in readings.quotes.items() if k in detailed]
+        self._log.add("quote", [(*known[0], *detailed[k], known[1], column, writable(words)) for k, column, words in quoted])
 
     def _latent(self, step: int, strain: str, moves: Transitions) -> None:
         count = len(moves)

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from contagium.agents.backends.backend import BackendError
+from contagium.agents.backends.backend import BackendError, Completion
+from contagium.agents.policy import Answer
 from contagium.envs.message import Messages
 from contagium.envs.world import Act
 from contagium.sim.calls import Call
@@ -26,8 +27,11 @@ from contagium.sim.interview import Interviews
 from contagium.sim.laboratory import Laboratory
 from contagium.sim.log import EventLog, LogError
 from contagium.sim.observer.instrument import Material
-from contagium.sim.record import REFUSED, Recorder
+from contagium.sim.record import REFUSED, Happened, Recorder
 from contagium.sim.schedule import Dataflow, Rounds, Schedule
+
+GRACE = 10.0
+"""Seconds for which a run that ends early waits for what is being read of its last step."""
 
 FEWEST_TURNS = 10
 """Turns without which the share of missing ones says little."""
@@ -45,6 +49,16 @@ class Progress:
     seconds: float
 
 
+def _logprobs(calls: list[Call]) -> dict[int, tuple[float, ...]]:
+    """By agent the log-probability of each token it said, where the backend told."""
+    done = {call.request.agent: call.outcome for call in calls if call.request.purpose == "speak"}
+    return {
+        agent: tuple(token.logprob for token in said.logprobs)
+        for agent, said in done.items()
+        if isinstance(said, Completion) and said.logprobs is not None
+    }
+
+
 class Running:
     """A run in progress: `step` takes it one step further."""
 
@@ -57,6 +71,9 @@ class Running:
         self._interviews = Interviews(lab.scenario.observer.interviews, lab.streams)
         self._turns: deque[tuple[int, Counter[str]]] = deque()
         self._answered = False
+        self._observing: asyncio.Task[None] | None = None
+        # Where nobody acts on what is read, it is read while the next step is being spoken.
+        self._behind = not lab.interventions and all(policy.independent for policy in lab.policies)
         lab.world.reset(lab.streams)
         parts = (lab.world, lab.policies, lab.population, lab.axes, lab.streams, lab.pressure, self._interviews.ask)
         dataflow = lab.scenario.run.schedule == "dataflow"
@@ -64,23 +81,25 @@ class Running:
         self._recorder.seeded()
 
     async def step(self) -> Progress:
-        """One step, in the order that docs/design.md gives; it is in the log whole or not at all."""
+        """One step, in the order that docs/design.md gives; it is in the log whole or not at all, after all earlier ones.
+
+        It may be read, and committed, only while the next one is under way; `close` waits for the last.
+        """
         lab, world, began = self._lab, self._lab.world, time.perf_counter()
         lab.budget.check()
         step = world.step
         act = await self._schedule.act(step)
+        await self._observed()
+        calls = self._take_calls(step)
+        self._stop_if_missing(act, calls)
+        answers = self._interviews.take(step)
         sent = world.send(act)
         withheld = self._intervene(sent)
         exposures = world.deliver(sent.take(~withheld), act)
-        seen = lab.observer.observe(Material(step, sent, act.report))
-        world.annotate(sent.id, seen.expression)
-        lab.observer.hear(exposures, int(world.board.id[0]) if len(world.board) else 0)
-        calls = [call for backend in self._models for call in backend.take(step)]
-        self._stop_if_missing(act, calls)
-        pressure, answers = lab.pressure.due(step), self._interviews.take(step)
-        self._recorder.step(
-            step, pressure, act, sent, withheld, exposures, world.settled, seen, calls, answers, time.perf_counter() - began
-        )
+        happened = Happened(step, act, sent, withheld, exposures, world.settled, lab.pressure.due(step), answers)
+        self._observing = asyncio.create_task(self._observe(happened, calls, began))
+        if not self._behind or world.step == lab.scenario.steps:
+            await self._observed()
         return Progress(
             step=step + 1,
             steps=lab.scenario.steps,
@@ -90,13 +109,60 @@ class Running:
             seconds=time.perf_counter() - self._begun,
         )
 
+    async def _observe(self, happened: Happened, calls: list[Call], began: float) -> None:
+        """Read a step, and commit it."""
+        lab, world, step = self._lab, self._lab.world, happened.step
+        seen = await lab.observer.observe(self._material(happened, calls))
+        world.annotate(happened.sent.id, seen.expression(lab.axes))
+        exposed = lab.observer.hear(happened.exposures, int(world.board.id[0]) if len(world.board) else 0)
+        calls = [*calls, *self._take_calls(step)]
+        self._recorder.step(happened, seen, exposed, calls, time.perf_counter() - began)
+
+    async def _observed(self) -> None:
+        """Wait until the step before is read and committed."""
+        if self._observing is None:
+            return
+        try:
+            # To be cancelled while waiting does not undo the reading: `close` waits for it again.
+            await asyncio.shield(self._observing)
+        except Exception:
+            self._observing = None
+            raise
+        self._observing = None
+
+    def _material(self, happened: Happened, calls: list[Call]) -> Material:
+        act, sample, items = happened.act, self._lab.sample.detailed, self._lab.scenario.observer.interviews
+        answers: dict[str, dict[int, Answer]] = {}
+        for agent, item, answer in happened.answers:
+            answers.setdefault(item, {})[agent] = answer
+        told = sample[act.agents] if self._lab.world.choices else np.zeros(len(act.agents), dtype=bool)
+        return Material(
+            step=happened.step,
+            messages=happened.sent,
+            reports=act.report,
+            thoughts=act.thought,
+            answers=answers,
+            open_items=frozenset(name for name in answers if items[name].open),
+            choices=dict(zip(act.agents[told].tolist(), act.choice[told].tolist(), strict=True)),
+            logprobs=_logprobs(calls),
+        )
+
+    def _take_calls(self, step: int) -> list[Call]:
+        return [call for backend in self._models for call in backend.take(step)]
+
     def _written(self) -> int:
         """Tokens that models have written for this run, those of an earlier start included."""
         return sum(spent.completion_tokens for spent in self._lab.budget.spent.values())
 
     async def close(self) -> None:
-        """Leave no turn under way."""
+        """Leave no turn under way, and commit the last step, if it can be read within `GRACE` seconds.
+
+        What reading it raises, this raises: it comes before whatever ended the step after.
+        """
         await self._schedule.close()
+        if self._observing is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._observing, GRACE)
 
     def _stop_if_missing(self, act: Act, calls: list[Call]) -> None:
         """BackendError if too many turns have no result: such a run would measure the server, not its agents.
@@ -104,9 +170,11 @@ class Running:
         It is raised before the step is in the log, so that a resumed run asks again for what is missing.
         """
         asked = {call.request.agent for call in calls if call.request.purpose == "speak"}
+        if not asked:
+            return
         missing = Counter(act.missing[agent] for agent in asked & act.missing.keys())
         self._answered |= missing.total() < len(asked)
-        if asked and not self._answered:
+        if not self._answered:
             errors = [first_line(call.outcome) for call in calls if isinstance(call.outcome, BackendError)]
             example = f"; e.g. {errors[0]}" if errors else ""
             message = f"the language model answered none of the first {len(calls)} calls ({_listed(missing)}){example}"
@@ -209,8 +277,11 @@ async def _go(running: Running, laboratory: Laboratory, log: EventLog, watch: Ca
     """All steps. However it ends, the log says how."""
     began = time.perf_counter() - (log.facts["wall_seconds"] or 0.0)
     try:
-        for _ in range(laboratory.scenario.steps):
-            watch(await running.step())
+        try:
+            for _ in range(laboratory.scenario.steps):
+                watch(await running.step())
+        finally:
+            await running.close()
         log.meta({"status": "finished", "wall_seconds": time.perf_counter() - began})
     except BaseException as error:
         log.discard()
@@ -221,8 +292,6 @@ async def _go(running: Running, laboratory: Laboratory, log: EventLog, watch: Ca
         with suppress(LogError):
             log.meta({"status": status, "reason": reason, "wall_seconds": time.perf_counter() - began})
         raise
-    finally:
-        await running.close()
 
 
 def _ending(error: BaseException) -> tuple[str, str]:

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contagium.agents.persona import Persona
-from contagium.agents.policy import Question
-from contagium.agents.structured import closed_list
 from contagium.envs.pressure import PressureEvent
 from contagium.sim.build import ScenarioError, first_error
 from contagium.sim.credentials import refusals
-from contagium.sim.observer.case import CaseDefinition
+from contagium.sim.observer.case import CaseDefinition, StateDefinition
+from contagium.sim.observer.interview import Item
 
 
 def _names_a_target(spec: dict[str, Any]) -> dict[str, Any]:
@@ -87,45 +86,37 @@ class PressureSpec(Strict):
     events: Annotated[dict[str, PressureEvent], NullsDropped] = Field(default_factory=dict)
 
 
-class InterviewSpec(Strict):
-    """A question asked of every speaking agent, out of band: the answer is logged and no agent ever knows of it.
-
-    every: steps from one time to the next. options: the closed list of answers, none for free text.
-    """
-
-    question: Annotated[str, Field(min_length=1)]
-    every: Annotated[int, Field(ge=1)] = 1
-    options: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _can_be_asked(self) -> InterviewSpec:
-        Question(self.question, self.options)
-        if self.options:
-            closed_list("answer", self.options)
-        return self
-
-
 class ObserverSpec(Strict):
-    """instruments: name → what reads. axes: axis → instruments whose readings stand for it, best first.
+    """instruments: name → what reads. axes: affect axis, or other measure, → instruments whose readings stand for it, best first.
 
-    strain: the same for the persona axis. feelings: label → position on valence, arousal, dominance, the closed list of the
+    feelings: label → position on valence, arousal, dominance, the closed list of the
     self-report. report_every: steps from one self-report to the next, 0 for none. interviews: name → question asked out of band.
-    case: when readings make a case.
+    case: when readings make a case of a persona. states: emotional state → when readings make a case of it, null for none.
     """
 
     instruments: Annotated[dict[str, Component], NullsDropped, Field(min_length=1)]
-    axes: dict[Literal["valence", "arousal", "dominance"], tuple[str, ...]]
+    axes: dict[str, tuple[str, ...]]
     feelings: dict[str, tuple[float, float, float]] = Field(default_factory=dict)
     report_every: Annotated[int, Field(ge=0)] = 0
-    interviews: Annotated[dict[str, InterviewSpec], NullsDropped] = Field(default_factory=dict)
+    interviews: Annotated[dict[str, Item], NullsDropped] = Field(default_factory=dict)
     case: CaseDefinition
+    states: Annotated[dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")], StateDefinition], NullsDropped, NoneIsEmpty] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _instruments_are_there(self) -> ObserverSpec:
-        wanted = {name for names in self.axes.values() for name in names} | {self.case.instrument}
+        case = self.case
+        wanted = {name for names in self.axes.values() for name in names} | {case.instrument}
+        wanted |= {part.instrument for part in (case.carrier, case.shedding) if part is not None}
         unknown = sorted(wanted - set(self.instruments))
         if unknown:
             raise ValueError(f"no instrument {', '.join(unknown)}; the observer has {', '.join(self.instruments)}")
+        for name, state in self.states.items():
+            if state.axis not in self.axes:
+                raise ValueError(f"states.{name}: no measure {state.axis}; observer.axes has {', '.join(self.axes)}")
+        if case.carrier is not None and (missing := [item for item in case.carrier.items if item not in self.interviews]):
+            raise ValueError(f"case.carrier: no interview {missing[0]}; there are: {', '.join(self.interviews) or 'none'}")
         if self.report_every and not self.feelings:
             raise ValueError("report_every is set, but the list of feelings is empty")
         return self
@@ -249,6 +240,16 @@ class Scenario(Strict):
                     f"persona.detection: persona {persona.name} has no thresholds for observer.case.instrument={instrument} "
                     f"(it has: {measured})"
                 )
+        carrier, strains = self.observer.case.carrier, {persona.name for persona in self.personas}
+        for name in carrier.items if carrier is not None else ():
+            item = self.observer.interviews[name]
+            if not item.open and not strains & set(item.columns):
+                raise ValueError(
+                    f"observer.case.carrier: answers to {name} are neither in free words nor on the axis of a persona"
+                )
+        twice = [name for name in self.observer.states if name in {persona.name for persona in self.personas}]
+        if twice:
+            raise ValueError(f"observer.states: {twice[0]} is the name of a persona")
         sized = sum(group.size or 0 for group in self.agents.groups.values())
         if sized > size:
             raise ValueError(f"agents.groups: sizes add up to {sized}, more than population.size ({size})")

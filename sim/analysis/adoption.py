@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.epidemic import chosen_strain, last_step, onsets
+from contagium.sim.analysis.epidemic import chosen_strain, last_step, measure_of, onsets
 from contagium.sim.log import Run
 
 COPIED_FROM = 0.5
@@ -73,7 +73,7 @@ def _texts(run: Run, strain: str) -> pd.DataFrame:
     """Messages that have a text: id, step, sender, text and the score on the strain axis."""
     messages = run.messages
     said = messages.loc[messages["text"].notna(), ["id", "step", "sender", "text"]]
-    return said.assign(**{strain: messages.get(strain, np.nan)})
+    return said.assign(**{strain: messages.get(measure_of(run, strain), np.nan)})
 
 
 def _heard(run: Run, texts: pd.DataFrame, agents: pd.Series) -> dict[int, list[tuple[int, str]]]:
@@ -126,9 +126,9 @@ def persona_scores(run: Run, strain: str | None = None, limit: int | None = None
     turns = turns[turns["agent"].isin(agents)]
     state[row[turns["agent"]], turns["step"]] = MISSING
     state[row[messages["sender"]], messages["step"]] = UNREAD
-    if strain in messages:
-        best = messages.dropna(subset=[strain]).groupby(["sender", "step"])[strain].max().reset_index()
-        score[row[best["sender"]], best["step"]] = best[strain].to_numpy(np.float64)
+    if (measure := measure_of(run, strain)) in messages:
+        best = messages.dropna(subset=[measure]).groupby(["sender", "step"])[measure].max().reset_index()
+        score[row[best["sender"]], best["step"]] = best[measure].to_numpy(np.float64)
         state[~np.isnan(score)] = SCORED
     return Scores(agents, steps, score, state, len(everybody))
 

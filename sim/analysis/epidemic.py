@@ -16,7 +16,10 @@ from contagium.sim.log import LogError, Run
 
 KINDS = ("case", "latent")
 SUSCEPTIBLE, INFECTIOUS = "S", "I"
-ORDER = ("S", "E", "I", "R")
+CASES = ("I", "H")
+"""Compartments of the observer in which an agent is a case: symptomatic, shedding."""
+
+ORDER = ("S", "E", "C", "I", "H", "R")
 """The order in which compartments are listed; any others follow by name."""
 
 
@@ -49,6 +52,11 @@ def chosen_strain(run: Run, strain: str | None = None) -> str:
     if strain is not None and strain not in strains:
         raise LogError(f"no strain {strain!r}: the run has {', '.join(strains)}")
     return strain or str(strains[0])
+
+
+def measure_of(run: Run, strain: str) -> str:
+    """The measure that messages show a strain on: its own axis; of an emotional state the one that it is read off."""
+    return str(run.meta.get("detection", {}).get(strain, {}).get("axis", strain))
 
 
 def checked_kind(kind: str) -> str:
@@ -84,7 +92,11 @@ def onsets(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFr
     """
     index = index_agents(run, strain)
     moved = moves(run, strain, kind)
-    moved = moved[moved["origin"] == SUSCEPTIBLE].rename(columns={"id": "transition", "step": "confirmed"})
+    # The observer's exposed and carriers show nothing yet; of a latent truth, who has left S is infected.
+    begins = (
+        moved["origin"] == SUSCEPTIBLE if kind == "latent" else (moved["target"] == INFECTIOUS) & ~moved["origin"].isin(CASES)
+    )
+    moved = moved[begins].rename(columns={"id": "transition", "step": "confirmed"})
     seeded = pd.DataFrame({"agent": index, "onset": -1, "confirmed": -1, "transition": -1})
     logged = moved.loc[moved["confirmed"] < 0].set_index("agent")["transition"]
     seeded["transition"] = seeded["agent"].map(logged).fillna(-1).astype(np.int64)
@@ -122,11 +134,15 @@ def _rank(compartment: str) -> tuple[int, str]:
 
 
 def peak_prevalence(run: Run, strain: str | None = None, kind: str = "case") -> Peak | None:
-    """The peak of compartment I as a share of all agents, index cases included. None where no compartments are logged."""
+    """The peak of cases as a share of all agents, index cases included. None where no compartments are logged.
+
+    Cases are in compartment I, and where the observer tells those who shed apart, in H.
+    """
     curves = compartment_curves(run, strain, kind)
     if INFECTIOUS not in curves or not curves.to_numpy().sum():
         return None
-    share = curves[INFECTIOUS] / curves.sum(axis=1)
+    cases = [name for name in (CASES if kind == "case" else (INFECTIOUS,)) if name in curves]
+    share = curves[cases].sum(axis=1) / curves.sum(axis=1)
     return Peak(float(share.max()), int(share.idxmax()))
 
 

@@ -92,6 +92,16 @@ def plot_affect(
     return None
 
 
+def plot_measure(axes: Axes, name: str, curve: pd.DataFrame, instruments: list[str], events: Sequence[Event] = ()) -> None:
+    """Mean of a measure by step, with a band of one standard deviation over messages, from `affect_curves`."""
+    axes.fill_between(curve.index, curve["mean"] - curve["sd"], curve["mean"] + curve["sd"], color=COLOURS["I"], alpha=0.15, lw=0)
+    marker = "o" if len(curve) <= 40 else None
+    axes.plot(curve.index, curve["mean"], color=COLOURS["I"], marker=marker, markersize=3)
+    for step in (step for event in events for step in event.steps):
+        axes.axvline(step, color="0.45", lw=0.7, linestyle=(0, (4, 3)), zorder=0)
+    axes.set(xlabel="step", ylabel=label(name), title=f"{label(name)} ({', '.join(map(label, instruments))})")
+
+
 def _mark_events(axes: Axes, events: Sequence[Event]) -> int:
     """A thin line where each event begins, its name above. How many rows the names take."""
     top = axes.get_xaxis_transform()
@@ -244,6 +254,12 @@ def draw(found: Findings) -> list[Picture]:
         network_legend(figure, [c for c in found.curves if any((state == c).any() for state in found.states)])
         figure.suptitle(f"Network{f' ({which})' if which else ''}", x=0.01, ha="left", fontsize=10)
 
+    def measures(figure: Figure) -> None:
+        panels = np.atleast_1d(figure.subplots(len(found.measures), 1, sharex=True))
+        for axes, (name, curve) in zip(panels, found.measures.items(), strict=True):
+            plot_measure(axes, name, curve, found.instruments.get(name, []), found.events)
+            axes.label_outer()
+
     plots: list[tuple[str, tuple[float, float], Callable[[Figure], None], str]] = [
         (
             "compartments",
@@ -257,6 +273,19 @@ def draw(found: Findings) -> list[Picture]:
             lambda f: plot_affect(f.subplots(), found.affect, found.instruments, found.affect_limits, found.events),
             "Affect read in the messages of each step: mean, and a band of one standard deviation over messages. "
             "The instruments that read them are in brackets. Vertical lines: a pressure event begins.",
+        ),
+        *(
+            [
+                (
+                    "measures",
+                    (6.4, 2.4 * len(found.measures)),
+                    measures,
+                    "What else was read in the messages of each step: mean, and a band of one standard deviation over messages. "
+                    "The instruments that may stand for it are in brackets. Vertical lines: a pressure event begins.",
+                )
+            ]
+            if found.measures
+            else []
         ),
         (
             "network",

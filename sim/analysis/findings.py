@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contagium.agents.policy import name_of
-from contagium.envs.message import SHOWN
+from contagium.envs.message import AFFECT, SHOWN
 from contagium.sim.analysis.adoption import Scores, adoptions, persona_scores
 from contagium.sim.analysis.affect import affect_curves
 from contagium.sim.analysis.epidemic import (
@@ -20,6 +20,7 @@ from contagium.sim.analysis.epidemic import (
     compartment_curves,
     final_size,
     last_step,
+    measure_of,
     peak_prevalence,
     states,
 )
@@ -67,20 +68,23 @@ class Spread:
 @dataclass(frozen=True)
 class Findings:
     """What one run shows of its first strain, by the observer's case definition. steps: how many were done. strains: how far each
-    got, this one among them.
+    got, this one among them. state_of: the measure it is read off, where it is an emotional state and no persona.
 
     explained: mean share of a case's cause that candidate sources account for, None without cases. scores: of at most
     SCORE_ROWS agents. shown: the steps (start, middle, end) of `states`, each (n,) compartments of the agents of `network`.
     names: agent → name. instruments: axis → those whose readings count in this run. thresholds: instrument → the reading from
-    which a message shows the strain. affect_limits: of the axis that shows `affect`. events: those of pressure that began for
-    anyone. detailed: agents of whom messages, exposures and readings are in the log, out of all.
+    which a message shows the strain. measures: curves like those of `affect`, of all else that is measured for each step,
+    opinions among it. affect_limits: of the axis that shows `affect`. events: those of pressure that began for anyone.
+    detailed: agents of whom messages, exposures and readings are in the log, out of all.
     """
 
     strain: str
+    state_of: str | None
     strains: dict[str, Spread]
     steps: int
     curves: pd.DataFrame
     affect: dict[str, pd.DataFrame]
+    measures: dict[str, pd.DataFrame]
     chains: Chains
     explained: float | None
     adoption: pd.DataFrame
@@ -119,13 +123,16 @@ def find(run: Run, strain: str | None = None) -> Findings:
     caught = found.cases[~found.cases["index"]]
     network = network_layout(run, index, seed=int(run.meta["seed"]))
     shown = tuple(dict.fromkeys((-1, (last - 1) // 2, last))) if last >= 0 else (-1,)
-    counted, affect = instruments(run), affect_curves(run)
+    counted, means, measure = instruments(run), affect_curves(run), measure_of(run, strain)
+    affect = {axis: curve for axis, curve in means.items() if axis in AFFECT}
     return Findings(
         strain=strain,
+        state_of=measure if measure != strain else None,
         strains={name: spread[name] for name in run.meta["strains"]},
         steps=last + 1,
         curves=compartment_curves(run, strain),
         affect=affect,
+        measures={name: curve for name, curve in means.items() if name not in AFFECT},
         chains=found,
         explained=float(caught["explained"].mean()) if len(caught) else None,
         adoption=adoptions(run, strain),
@@ -154,13 +161,12 @@ def instruments(run: Run) -> dict[str, list[str]]:
 
     All that are chosen for the axis, where a group of agents has no reading on it in the log.
     """
-    rows = run.readings
-    rows = rows[(rows["subject"] == "message") & rows["value"].notna()]
     group = run.agents.set_index("id")["group"]
     found = {}
     for axis, chosen in run.meta["axis_instruments"].items():
-        mine = rows[(rows["column"] == axis) & rows["instrument"].isin(chosen)]
-        first = mine.iloc[np.argsort(mine["instrument"].map(chosen.index).to_numpy(), kind="stable")].drop_duplicates("id")
+        read = [run.read(name, axis).assign(instrument=name) for name in chosen]
+        mine = pd.concat(read) if read else pd.DataFrame(columns=["id", "agent", "value", "instrument"])
+        first = mine[mine["value"].notna()].drop_duplicates("id")
         complete = group.nunique() == first["agent"].map(group).nunique()
         found[axis] = [name for name in chosen if not complete or (first["instrument"] == name).any()]
     return found

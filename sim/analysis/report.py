@@ -9,15 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contagium.sim.analysis.adoption import COPIED_FROM
+from contagium.sim.analysis.blind import blind, blind_section, oracle
 from contagium.sim.analysis.choices import choice_slopes
 from contagium.sim.analysis.figures import Picture
 from contagium.sim.analysis.findings import Findings, Spread
+from contagium.sim.analysis.gaps import gap_rows
+from contagium.sim.analysis.reliability_section import reliability_section
 from contagium.sim.analysis.text import clip, html_said, html_text
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED
 
 TOP = 15
 """Messages in the table of those that show the persona most."""
+
+SEARCHED, ENCODED, PERMUTATIONS = 20_000, 1_000, 199
+"""Of the blind search in the report: most messages, most different texts whose meaning is looked at, permutations."""
 
 WELL_EXPLAINED = 0.9
 """Share of causes that candidate sources explain, under which the page says that the reproduction number is biased low."""
@@ -45,11 +51,14 @@ def report(run: Run, found: Findings, summary: dict[str, Any], figures: Sequence
     sections = [
         _headline(run, found, summary),
         _numbers(found, summary),
-        *([_section("Strains", _strains(found))] if len(found.strains) > 1 else []),
+        *([_section("Everything that was followed", _strains(run, found))] if len(found.strains) > 1 else []),
         *([_section("What was chosen", _choices(run, found))] if run.meta.get("choices") and found.steps else []),
         _section("How it was taken up", _adoption(found, summary)),
         _section("Figures", "".join(_figure(picture) for picture in figures)),
         _section("What showed the persona most, index cases aside", _messages(run, found)),
+        _section("What spread, looked for without knowing it", _blind(run, found)),
+        *([_section("Said, felt and done", _table(gaps))] if (gaps := gap_rows(run)) else []),
+        _section("How far the readings can be trusted", reliability_section(run)),
         _section("What failed", _failures(run, found, summary)),
         _section("How to repeat it", _reproduce(run, summary)),
         _details("Configuration", run.meta["scenario"]),
@@ -70,13 +79,14 @@ def headline(found: Findings, status: str) -> str:
     steps = f"{found.steps} step{'' if found.steps == 1 else 's'}"
     if not size.of:
         return f"The run ended ({status}) before its population was recorded."
-    if not of:
+    if not of:  # never so of a state, which nobody is seeded with
         return f"Every one of the {size.of} agents was an index case, so nobody was left to take up the {strain} persona."
     who = {0: f"None of {of}", of: f"All {of}"}.get(count, f"{count} of {of}")
     agents = "susceptible agent" if of == 1 else "susceptible agents"
     index = found.spread.index
     after = "" if index else "; nobody was seeded with it"
-    return f"{who} {agents} took up the {strain} persona in {steps}{after}."
+    took_up = f"took up the {strain} persona" if found.state_of is None else f"came to show the state {strain}"
+    return f"{who} {agents} {took_up} in {steps}{after}."
 
 
 def _headline(run: Run, found: Findings, summary: dict[str, Any]) -> str:
@@ -133,16 +143,24 @@ def _numbers(found: Findings, summary: dict[str, Any]) -> str:
     return _section("Key numbers", _table(rows) + note)
 
 
-def _strains(found: Findings) -> str:
-    """A row for each strain of a run with several."""
-    named = ("strain", "index cases", "attack rate", "peak prevalence", "reproduction number")
+def _strains(run: Run, found: Findings) -> str:
+    """A row for each strain and each emotional state of a run with several."""
+    rules = run.meta.get("detection", {})
+    named = ("strain or state", "index cases", "attack rate", "peak prevalence", "reproduction number")
     head = "".join(f"<th>{name}</th>" for name in named)
-    rows = [
-        "<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in (name, of.index, _attack(of), _peak(of), _r(of))) + "</tr>"
-        for name, of in found.strains.items()
-    ]
+    cells = [(_followed(name, rules), of.index, _attack(of), _peak(of), _r(of)) for name, of in found.strains.items()]
+    rows = ["<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in row) + "</tr>" for row in cells]
     note = f'<p class="soft">All else on this page is about the first, {html_text(found.strain)}.</p>'
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>{note}"
+
+
+def _followed(name: str, rules: Mapping[str, Any]) -> str:
+    """A strain's name, or a state's and when a message shows it."""
+    rule = rules.get(name, {})
+    if "axis" not in rule:
+        return name
+    sign, until = ("≤", "up") if rule["enter"] < 0 else ("≥", "down")
+    return f"{name}: {rule['axis']} {sign} {rule['enter']:g}, held {until} to {rule['stay']:g}"
 
 
 def _attack(of: Spread) -> str:
@@ -175,6 +193,16 @@ def _adoption(found: Findings, summary: dict[str, Any]) -> str:
     ]
     how_judged = f"<p>The message with which each new case began, compared with all the agent had heard before.{known}</p>"
     return how_judged + _table(rows)
+
+
+def _blind(run: Run, found: Findings) -> str:
+    """What the blind search finds, where it is quick; else how to start it."""
+    texts = run.messages["text"].dropna()
+    if len(texts) > SEARCHED:
+        words = f"Not looked for here, among {len(texts):,} messages; python -m contagium.sim.analysis.blind RUN_DIR does."
+        return f"<p>{html_text(words)}</p>"
+    blindly = blind(run, permutations=PERMUTATIONS, meaning=texts.nunique() <= ENCODED)
+    return blind_section(blindly, oracle(run, blindly, found.strain), found.names)
 
 
 def _choices(run: Run, found: Findings) -> str:
@@ -243,7 +271,9 @@ def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
     rule = run.meta.get("detection", {}).get(found.strain)
     if rule and rule["instrument"] in found.thresholds:
         false = rule.get("false_positive_rate")
-        known = "not measured" if false is None else f"{false:.1%} of messages in control runs"
+        known = "not measured" if false is None else f"{false:.1%} of messages without it"
+        if source := rule.get("calibration"):
+            known += f" ({source})"
         rows.append(("Case threshold of words", f"{rule['instrument']} ≥ {rule['enter']:g}, held down to {rule['stay']:g}"))
         rows.append(("False positives at that threshold", known))
     return _table(rows)

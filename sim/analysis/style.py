@@ -16,12 +16,12 @@ from matplotlib.transforms import ScaledTranslation
 from contagium.sim.analysis.layout import NAME
 from contagium.sim.analysis.text import visible
 
-COLOURS = {"S": "#56B4E9", "E": "#E69F00", "I": "#D55E00", "R": "#009E73"}
-NAMES = {"S": "susceptible", "E": "exposed", "I": "infectious", "R": "recovered"}
-STYLES = {"S": "-", "E": "-.", "I": "-", "R": "--"}
+COLOURS = {"S": "#56B4E9", "E": "#E69F00", "C": "#CC79A7", "I": "#D55E00", "H": "#0072B2", "R": "#009E73"}
+NAMES = {"S": "susceptible", "E": "exposed", "C": "carrier", "I": "infectious", "H": "shedding", "R": "recovered"}
+STYLES = {"S": "-", "E": "-.", "C": ":", "I": "-", "H": (0, (1, 1)), "R": "--"}
 AFFECT_COLOURS = {"valence": "#0072B2", "arousal": "#D55E00", "dominance": "#009E73"}
 AFFECT_STYLES = {"valence": "-", "arousal": "--", "dominance": "-."}
-OTHER = "#CC79A7"
+OTHER = "#7F7F7F"
 HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 STYLE: dict[Any, Any] = {

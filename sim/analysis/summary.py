@@ -19,7 +19,7 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
     Values are plain JSON; what is not defined is None and `reasons` says why, by key.
     """
     found = found or find(run)
-    steps, readings = run.table("step"), run.readings.drop_duplicates(["step", "instrument", "subject", "id"])
+    steps, readings = run.table("step"), run.table("reading")
     how, peak, cases = found.adoption["how"].value_counts(), found.spread.peak, found.chains.cases
     return {
         "name": run.meta["name"],

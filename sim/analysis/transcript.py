@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from contagium.sim.analysis.epidemic import moves
+from contagium.sim.analysis.epidemic import CASES, moves
 from contagium.sim.analysis.findings import Findings
 from contagium.sim.analysis.text import clip, markdown_text
 from contagium.sim.log import Run
@@ -149,7 +149,7 @@ def _marks(run: Run, found: Findings) -> Callable[[int, int], str]:
     table = table[table["agent"].isin(run.messages["sender"])]
     rows: Iterable[tuple[int, int, str]] = zip(*(table[c].tolist() for c in ("agent", "step", "target")), strict=True)
     for agent, step, target in rows:
-        history[agent].append((step, target == "I"))
+        history[agent].append((step, target in CASES))
 
     def mark(agent: int, step: int) -> str:
         before = [ill for at, ill in history.get(agent, ()) if at < step]

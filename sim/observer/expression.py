@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from contagium.agents.persona import Persona
-from contagium.envs.message import Axes
-from contagium.sim.observer.instrument import Material, Readings
+from contagium.sim.observer.instrument import MESSAGE, Briefing, Material, Readings
 
 
 class Expression:
@@ -15,18 +15,26 @@ class Expression:
     A reading has no holes: a row that declares some axes and not others counts as failed.
     """
 
+    public = True
+
     def __init__(self, name: str = "expression") -> None:
         self.name = name
         self._columns: tuple[str, ...] = ()
 
-    def begin(self, axes: Axes, personas: tuple[Persona, ...], speaks: bool = False) -> None:
-        self._columns = axes.names
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return {"source": "what agents declare"}
 
-    def read(self, material: Material) -> Readings:
+    def begin(self, briefing: Briefing) -> None:
+        self._columns = briefing.axes.names
+
+    async def read(self, material: Material) -> list[Readings]:
         ids, stated = material.messages.id, material.messages.expression
         silent = np.isnan(stated)
         if not silent.any():
-            return Readings(self.name, "message", ids, self._columns, stated.copy(), np.ones(len(ids), dtype=bool))
+            return [Readings(self.name, MESSAGE, ids, self._columns, stated.copy(), np.ones(len(ids), dtype=bool))]
         rows = np.any(~silent, axis=1)
         values = stated[rows]  # a copy, so the messages stay as they were
-        return Readings(self.name, "message", ids[rows], self._columns, values, np.all(~silent[rows], axis=1))
+        ok = np.all(~silent[rows], axis=1)
+        holes = dict.fromkeys(np.flatnonzero(~ok).tolist(), "declares some axes and not others")
+        return [Readings(self.name, MESSAGE, ids[rows], self._columns, values, ok, holes)]

@@ -8,18 +8,17 @@ count as excited or calm follows the circumplex (Russell 1980) in our own, short
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.agents.persona import Persona
-from contagium.envs.message import Axes
-from contagium.sim.observer.instrument import Material, Readings
-from contagium.sim.observer.texts import read_texts
-from contagium.sim.observer.words import Phrases, folded
+from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.texts import fingerprint, read_texts
+from contagium.sim.observer.vader import Vader
+from contagium.sim.observer.words import Memo, Phrases, latin, pieces
 
 EXCITED = (
     "excit* thrill* ecsta* elat* euphor* delighted overjoyed amazed amazing astonish* astound* awe awed stunned stunning wow "
@@ -35,6 +34,7 @@ CALM = (
 CALM_PHRASES = ("no rush", "no hurry", "at ease", "be patient", "take your time")
 INTENSIFIERS = "very so extremely incredibly absolutely totally completely utterly really deeply"
 
+_CAPITAL = re.compile("[A-Z]{3}")
 _CAPITALS = re.compile(r"\b[^\W\d_]{3,}\b")
 _MOST = 4  # exclamation marks or capitals beyond this many add nothing
 
@@ -47,38 +47,36 @@ class Lexicon:
     text without cues reads 0. A text with letters none of which are Latin is not English: a failed reading.
     """
 
+    public = True
+
     def __init__(self, name: str = "lexicon") -> None:
         self.name = name
-        self._compound: Callable[[str], float] | None = None
-        self._excited = Phrases(EXCITED.split())
-        self._calm = Phrases((*CALM.split(), *CALM_PHRASES))
-        self._intense = Phrases(INTENSIFIERS.split())
+        self._vader = Vader()
+        self._lists = (EXCITED.split(), (*CALM.split(), *CALM_PHRASES), INTENSIFIERS.split())
+        self._phrases = Phrases(phrase for phrases in self._lists for phrase in phrases)
+        self._worth = [worth for phrases, worth in zip(self._lists, (1.0, -1.0, 0.5), strict=True) for _ in phrases]
+        self._shouted: Memo[int] = Memo(lambda piece: sum(word.isupper() for word in _CAPITALS.findall(piece)))
 
-    def begin(self, axes: Axes, personas: tuple[Persona, ...], speaks: bool = False) -> None:
+    def begin(self, briefing: Briefing) -> None:
         """Nothing to prepare: affect is read the same way whatever spreads."""
 
-    def read(self, material: Material) -> Readings:
-        return read_texts(self.name, ("valence", "arousal"), material.messages, self._score)
+    async def read(self, material: Material) -> list[Readings]:
+        return read_texts(self.name, ("valence", "arousal"), material, self._score)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        ours = fingerprint(*(phrase for phrases in self._lists for phrase in phrases))
+        return {"valence": f"VADER, words {self._vader.fingerprint}", "arousal": f"own words {ours}"}
 
     def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if self._compound is None:
-            from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
-            analyzer = SentimentIntensityAnalyzer()
-            self._compound = lambda text: analyzer.polarity_scores(text)["compound"]
         unread = (np.nan, np.nan)
-        rows = [(self._compound(text), self._arousal(text)) if _latin(text) else unread for text in texts]
+        rows = [(self._vader.compound(text), self._arousal(text)) if latin(text) else unread for text in texts]
         return np.array(rows, dtype=np.float32)
 
     def _arousal(self, text: str) -> float:
-        plain = folded(text)
-        cues = self._excited.asserted(plain) - self._calm.asserted(plain)
-        marks = min(text.count("!"), _MOST)
-        capitals = min(sum(word.isupper() for word in _CAPITALS.findall(text)), _MOST)
-        c = cues + 0.5 * (self._intense.asserted(plain) + marks + capitals)
+        found = pieces(text)
+        c = 0.5 * min(text.count("!"), _MOST)
+        if not text.isascii() or _CAPITAL.search(text):
+            c += 0.5 * min(sum(map(self._shouted.__getitem__, found)), _MOST)
+        c += sum([self._worth[phrase] for phrase in self._phrases.asserted(found)])
         return c / sqrt(c * c + 4)
-
-
-def _latin(text: str) -> bool:
-    letters = [c for c in text if c.isalpha()]
-    return not letters or any(c.isascii() or unicodedata.name(c, "").startswith("LATIN") for c in letters)

@@ -80,7 +80,8 @@ def tell_step(log: Run, step: int) -> list[str]:
     heard: dict[int, list[str]] = {}
     for exposure in rows(log, "exposure", step):
         heard.setdefault(exposure["message"], []).append(name_of(exposure["agent"]))
-    shown = {r["id"]: r["value"] for r in rows(log, "reading", step) if r["column"] == "spiral"}
+    read = log.readings.query("step == @step and column == 'spiral' and channel == 'message'")
+    shown = dict(zip(read["id"], read["value"], strict=True))
     for message in rows(log, "message", step):
         answers = "" if message["reply_to"] != message["reply_to"] else f" to {message['reply_to']:.0f}"
         fate = "withheld" if message["withheld"] else "later" if message["id"] not in heard else "heard"

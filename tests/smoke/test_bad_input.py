@@ -87,7 +87,7 @@ def refused(command: Command, *arguments: str) -> str:
         ("agents.groups.speaking.backend=null", "agents.groups.speaking: speaking agents need a language model: .*"),
         (
             "backend=parrot observer.axes.valence=[self_report]",
-            "observer: self_report does not read messages, .* stand for valence",
+            "observer.axes: self_report does not read messages, .* stand for valence",
         ),
         ("steps=1,2", "Ambiguous value for argument 'steps=1,2'"),
         ("steps=${nothing}", "Interpolation key 'nothing' not found"),

@@ -29,6 +29,13 @@ def commands() -> list[str]:
     return sorted({tuple(shlex.split(line, comments=True)): line for line in found}.values())
 
 
+WORDS = (
+    *("observer.instruments.embedding=null", "observer.instruments.direction=null", "observer.axes.valence=[lexicon]"),
+    *("observer.axes.arousal=[lexicon]", "observer.axes.dominance=[expression]", "observer.axes.distress=[emotion_lexicon]"),
+    "observer.case.instrument=persona_lexicon",
+)
+
+
 def made_small(command: str, server: str) -> list[str]:
     """The arguments, made small: few agents and steps, two values in a sweep, a parrot for a model, words for an encoder."""
     words = shlex.split(command, comments=True)
@@ -43,8 +50,13 @@ def made_small(command: str, server: str) -> list[str]:
         kept.append(f"backend.base_url={server}")
     if not any(argument.startswith("backend=") for argument in kept):
         kept.append("backend=parrot")
-    size = 9 if "agents=mixed" in kept else 6
-    return [*kept, "observer=lexicon", "steps=2", f"population.size={size}"]
+    # An observer of the command's own is kept, and does without the encoder.
+    own = any(argument.startswith("observer=") for argument in kept)
+    kept += [*(WORDS if own and "observer=lexicon" not in kept else [] if own else ["observer=lexicon"]), "steps=2"]
+    kept = [argument.replace("observe=examples/", f"observe={ROOT}/examples/") for argument in kept]
+    if any(argument.startswith("observe=") for argument in kept):
+        return kept  # how many agents there are, the transcript says
+    return [*kept, f"population.size={9 if 'agents=mixed' in kept else 6}"]
 
 
 def test_there_are_commands_to_run() -> None:
@@ -59,6 +71,7 @@ def test_command_runs(
         if sign in command:
             pytest.skip(f"needs {needed}")
     (tmp_path / "edges.csv").write_text("source,target\n0,1\n1,2\n2,3\n3,4\n4,5\n")
+    (tmp_path / "messages.csv").write_text("who,text\nAnn,Hello\nBob,Hello\nAnn,Goodbye\n")
     before = 0
     if EARLIER in command:
         before = 1

@@ -235,7 +235,7 @@ def _limited(arguments: tuple[str, ...], directory: Path, most: int) -> None:
     sys.exit(_run(["contagium", *arguments]))
 
 
-@pytest.mark.parametrize("most", [150_000, 400_000])
+@pytest.mark.parametrize("most", [250_000, 500_000])
 def test_on_a_full_disk_earlier_steps_are_intact_and_the_run_can_be_resumed(
     most: int, forks: multiprocessing.context.ForkServerContext, application: Callable[..., int], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,7 @@ class Made:
             sent[agent] = message = self._messages
             self._messages += 1
             self.log.add("message", [(message, step, agent, "board", message, None, 0, text)])
-            status = "failed" if score is None else "ok"
-            self.log.add("reading", [(step, "message", message, agent, "embedding", "spiral", score, status)])
+            self.log.add("reading", [self.reading(step, message, agent, "embedding", "spiral", score)])
         self.log.add("exposure", [(step, sent[sender], agent, sender, 1.0) for agent, sender in heard])
         for agent, (target, sources) in (moved or {}).items():
             first = (onset or {}).get(agent, step)
@@ -69,6 +69,12 @@ class Made:
         self.log.add("step", [(step, len(said), len(list(heard)), len(missing or {}), failed, 0.1)])
         self.log.commit()
         return sent
+
+    @staticmethod
+    def reading(step: int, message: int, agent: int, instrument: str, column: str, value: float | None) -> tuple[Any, ...]:
+        """A row of the table: one column of a message, that failed where the value is None."""
+        status = "failed" if value is None else "ok"
+        return step, "message", message, agent, instrument, status, None, json.dumps({column: value})
 
     def end(self, status: str = "finished", reason: str | None = None) -> Path:
         self.log.meta({"status": status, "reason": reason, "wall_seconds": 1.5})

@@ -398,7 +398,7 @@ def test_only_instruments_whose_readings_count_are_named(make: Make) -> None:
     made = make()
     made.log.meta({"axis_instruments": {"valence": ["expression", "lexicon"], "spiral": ["expression", "embedding"]}})
     made.step(0, said={0: ("Hello.", 0.9), 1: ("Hi.", 0.1)}, affect=[(0, "valence", "expression+lexicon", 2, 0.4, 0.1)])
-    made.log.add("reading", [(0, "message", m, m, "lexicon", "valence", 0.4, "ok") for m in (0, 1)])
+    made.log.add("reading", [made.reading(0, m, m, "lexicon", "valence", 0.4) for m in (0, 1)])
     made.step(1, pressure=[(1, "praise", 3, 0, 0.5, "all"), (1, "notice", 3, 3, 0.5, "all")])
     run = open_run(made.directory)
     found = find(run)
@@ -408,7 +408,7 @@ def test_only_instruments_whose_readings_count_are_named(make: Make) -> None:
     run.close()
     # A stated score stands before what the words of the same message are read as.
     made.step(2, said={2: ("Ho.", 0.2)})
-    made.log.add("reading", [(2, "message", 2, 2, "expression", "spiral", 0.7, "ok")])
+    made.log.add("reading", [made.reading(2, 2, 2, "expression", "spiral", 0.7)])
     made.log.commit()
     made.end()
     both = open_run(made.directory)

@@ -1,5 +1,6 @@
 """Banks of texts: near is near, strains are never mixed up, and every draw is the same in any company."""
 
+import asyncio
 import math
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from contagium.agents.persona import Persona
 from contagium.envs.message import SHOWN, Axes, Messages
 from contagium.sim.build import ScenarioError, build
 from contagium.sim.observer.embedding import Embedding
-from contagium.sim.observer.instrument import Material
+from contagium.sim.observer.instrument import Briefing, Material
 from contagium.sim.observer.lexicon import Lexicon
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +200,8 @@ def test_the_committed_bank_is_read_for_the_committed_personas(name: str) -> Non
 
 
 def read_by_lexicon(texts: tuple[str, ...]) -> NDArray[np.float32]:
-    return Lexicon().read(material(texts)).values
+    (read,) = asyncio.run(Lexicon().read(material(texts)))
+    return read.values
 
 
 def material(texts: tuple[str, ...]) -> Material:
@@ -218,8 +220,9 @@ def test_the_strains_of_the_committed_bank_are_what_the_embedding_reads() -> Non
     posts, some = from_file(), slice(None, None, 12)
     strains = (persona("spiral"), persona("calm_mentor"))
     instrument = Embedding()
-    instrument.begin(Axes(("spiral", "calm_mentor")), strains, True)
-    read = instrument.read(material(posts.texts[some])).values
+    instrument.begin(Briefing(Axes(("spiral", "calm_mentor")), strains))
+    (readings,) = asyncio.run(instrument.read(material(posts.texts[some])))
+    read = readings.values
     shown = np.clip(0.5 * read / [strain.detection["embedding"].enter for strain in strains], 0, 1)
     np.testing.assert_allclose(posts.expression[some, 2:], shown, atol=2e-3)
 

@@ -86,7 +86,7 @@ def test_the_slope_on_affect_is_found_window_by_window(make: Make) -> None:
         choice = (chance.cumsum(axis=1) < rng.random(agents)[:, None]).sum(axis=1)
         says = range(0, agents, 2)
         first, read = step * agents // 2, ("lexicon", "valence")
-        readings = [(step, "message", first + k, a, *read, valence[a], "ok") for k, a in enumerate(says)]
+        readings = [made.reading(step, first + k, a, *read, valence[a]) for k, a in enumerate(says)]
         rows = [(step, a, None if a == 0 else NAMES[choice[a]]) for a in range(agents)]
         chosen = [(step, name, int((choice == k).sum())) for k, name in enumerate(NAMES)]
         made.step(step, said={a: ("hello", 0.0) for a in says}, choice=rows, chosen=chosen, reading=readings)

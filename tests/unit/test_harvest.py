@@ -17,15 +17,11 @@ AXES = {"valence": ["expression", "lexicon"], "arousal": ["expression", "lexicon
 SEVERAL = AXES | {"spiral": ["expression", "persona_lexicon"]}
 
 
-def reading(message: int, agent: int, instrument: str, column: str, value: float | None) -> tuple[Any, ...]:
-    return (1, "message", message, agent, instrument, column, value, "failed" if value is None else "ok")
-
-
 def made(make: Callable[..., Any]) -> Path:
     """Five messages with text and one without. The embedding has read all but "unread"; "enter" is 0.5."""
     log = make(agents=6, steps=2)
     log.step(0, {0: ("one", 0.25), 1: ("two", 0.9), 2: ("one", 0.25), 3: (None, None)})
-    log.step(1, {4: (HOSTILE, -0.2), 5: ("unread", None)}, reading=[reading(4, 4, "lexicon", "valence", -0.75)])
+    log.step(1, {4: (HOSTILE, -0.2), 5: ("unread", None)}, reading=[log.reading(1, 4, 4, "lexicon", "valence", -0.75)])
     return log.end()
 
 
@@ -41,9 +37,9 @@ def test_of_several_instruments_the_best_that_read_words_counts_and_what_was_sta
     log = make(agents=2, steps=1)
     rule = {"instrument": "persona_lexicon", "enter": 0.35, "stay": 0.15, "false_positive_rate": None}
     log.log.meta({"axis_instruments": SEVERAL | {"arousal": ["lexicon", "judge"]}, "detection": {"spiral": rule}})
-    stated = [reading(0, 0, "expression", name, 1.0) for name in ("valence", "arousal", "dominance", "spiral")]
-    read = [reading(0, 0, "lexicon", "valence", 0.5), reading(0, 0, "judge", "arousal", 0.7)]
-    read += [reading(0, 0, "persona_lexicon", "spiral", 0.28), reading(1, 1, "lexicon", "arousal", 0.1)]
+    stated = [log.reading(0, 0, 0, "expression", name, 1.0) for name in ("valence", "arousal", "dominance", "spiral")]
+    read = [log.reading(0, 0, 0, "lexicon", "valence", 0.5), log.reading(0, 0, 0, "judge", "arousal", 0.7)]
+    read += [log.reading(0, 0, 0, "persona_lexicon", "spiral", 0.28), log.reading(0, 1, 1, "lexicon", "arousal", 0.1)]
     log.step(0, {0: ("said", None), 1: ("also", None)}, reading=stated + read)
     bank = harvest(log.end() / "run.db")
     assert bank.axes == ("valence", "arousal", "spiral")
@@ -80,7 +76,8 @@ def test_words_that_nothing_could_read_are_not_harvested(make: Callable[..., Any
         ("DELETE FROM meta WHERE key = 'detection'", "its log is not as a run writes it: 'detection'"),
         ("UPDATE meta SET value = '[]' WHERE key = 'axis_instruments'", "its log is not as a run writes it"),
         ("UPDATE meta SET value = '{' WHERE key = 'axes'", "cannot read the event log"),
-        ("UPDATE reading SET value = 'much'", "its log is not as a run writes it"),
+        ("UPDATE reading SET scores = 'much'", "cannot read the event log"),
+        ("""UPDATE reading SET scores = '{"spiral": "much"}'""", "its log is not as a run writes it"),
     ],
 )
 def test_a_log_that_is_damaged_is_refused_in_one_line(make: Callable[..., Any], damage: str, said: str) -> None:

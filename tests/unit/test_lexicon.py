@@ -1,10 +1,12 @@
 """Valence and arousal of sentences whose direction is plain to any reader."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
 from contagium.envs.message import Axes, Messages
-from contagium.sim.observer.instrument import Material, Readings
+from contagium.sim.observer.instrument import Briefing, Material, Readings
 from contagium.sim.observer.lexicon import Lexicon
 from contagium.sim.observer.texts import CHARACTERS
 
@@ -13,8 +15,10 @@ def read(*texts: str) -> Readings:
     ids = np.arange(len(texts))
     known = np.full((len(texts), 3), np.nan, dtype=np.float32)
     instrument = Lexicon()
-    instrument.begin(Axes(), ())
-    return instrument.read(Material(0, Messages(ids, ids, ids, ids.astype(np.int8), ids, ids - 1, known, dict(enumerate(texts)))))
+    instrument.begin(Briefing(Axes(), ()))
+    messages = Messages(ids, ids, ids, ids.astype(np.int8), ids, ids - 1, known, dict(enumerate(texts)))
+    (readings,) = asyncio.run(instrument.read(Material(0, messages)))
+    return readings
 
 
 def test_valence_orders_joy_notes_and_anger() -> None:
@@ -40,6 +44,8 @@ def test_valence_orders_joy_notes_and_anger() -> None:
         ("Come here!!!!!!!!!", 2),
         ("COME here", 0.5),
         ("The PC is in B2", 0),
+        ("STOP-GO, AT ONCE", 1),
+        ("\U0001f198", 0),  # an emoji whose name is in capitals
         ("The software and the surgeon explore the Amazon still", 0),
     ],
 )

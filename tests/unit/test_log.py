@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,12 +43,12 @@ def test_a_run_is_found_whatever_its_directory_is_called(tmp_path: Path, name: s
     run.close()
 
 
-def test_messages_carry_the_first_good_reading_of_each_axis(tmp_path: Path) -> None:
+def test_messages_carry_the_first_good_reading_of_each_axis(tmp_path: Path, made_log: Any) -> None:
     log = EventLog(tmp_path / "run.db")
     log.meta(META)
     log.add("message", [(k, 0, k, "board", k, None, 0, "hi") for k in range(3)])
     rows = [(0, "stated", 0.5), (1, "stated", None), (0, "lexicon", -1.0), (1, "lexicon", -0.5)]
-    log.add("reading", [(0, "message", m, m, name, "valence", v, "failed" if v is None else "ok") for m, name, v in rows])
+    log.add("reading", [made_log.reading(0, m, m, name, "valence", v) for m, name, v in rows])
     log.commit()
     log.close()
     run = open_run(tmp_path)

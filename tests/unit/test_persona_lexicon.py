@@ -1,5 +1,6 @@
 """Facet and persona scores, by hand and on the personas that ship."""
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import yaml
 
 from contagium.agents.persona import Persona
 from contagium.envs.message import Axes, Messages
-from contagium.sim.observer.instrument import Material, Readings
+from contagium.sim.observer.instrument import Briefing, Material, Readings
 from contagium.sim.observer.persona_lexicon import PersonaLexicon
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,13 +20,18 @@ def shipped(name: str) -> Persona:
 
 
 def read(personas: tuple[Persona, ...], *texts: str) -> Readings:
+    (readings,) = read_all(personas, *texts)
+    return readings
+
+
+def read_all(personas: tuple[Persona, ...], *texts: str) -> list[Readings]:
     axes = Axes(tuple(p.name for p in personas))
     ids = np.arange(len(texts))
     known = np.full((len(texts), len(axes)), np.nan, dtype=np.float32)
     messages = Messages(ids, ids, ids, ids.astype(np.int8), ids, ids - 1, known, dict(enumerate(texts)))
     instrument = PersonaLexicon()
-    instrument.begin(axes, personas)
-    return instrument.read(Material(0, messages))
+    instrument.begin(Briefing(axes, personas))
+    return asyncio.run(instrument.read(Material(0, messages)))
 
 
 SEA = Persona(name="sea", facets={"water": ("wave*", "tide", "salt"), "ships": ("sail*", "all hands on deck")})
@@ -47,7 +53,15 @@ def test_two_facets_marked_once_are_one_half() -> None:
 
 
 def test_personas_without_facets_are_not_spoken_of() -> None:
-    assert read((Persona(name="mute"),), "tide").ids.tolist() == []
+    assert read_all((Persona(name="mute"),), "tide") == []
+
+
+def test_another_script_fails_unless_a_phrase_is_in_it() -> None:
+    wave = Persona(name="wave", facets={"water": ("\u05d2\u05dc*",)})
+    assert read((SEA,), "\u05d2\u05dc\u05d9\u05dd").ok.tolist() == [False]
+    readings = read((SEA, wave), "\u05d2\u05dc\u05d9\u05dd")
+    assert readings.ok.tolist() == [True]
+    np.testing.assert_allclose(readings.values, [[0, 0, 0, 0.2, 0.5]], rtol=1e-6)
 
 
 def test_the_spiral_voice_scores_high_and_plain_notes_nothing() -> None:

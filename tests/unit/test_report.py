@@ -42,7 +42,7 @@ def test_the_report_names_the_threshold_by_which_cases_were_found(make: Make) ->
     """A run without words is judged by what its messages state, not by the thresholds of an instrument that read nothing."""
     made = make()
     made.log.meta({"axis_instruments": {"spiral": ["expression", "embedding"]}})
-    reading = [(0, "message", k, k, "expression", "spiral", float(k == 0), "ok") for k in range(12)]
+    reading = [made.reading(0, k, k, "expression", "spiral", float(k == 0)) for k in range(12)]
     made.step(0, reading=reading)
     run = open_run(made.end())
     found = find(run)
