@@ -66,13 +66,14 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, nargs="+", default=[1, 2, 4, 24])
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--latency", type=float, default=LATENCY, help="seconds from a request to its answer")
     parser.add_argument("--observer", nargs="+", default=["default", "lexicon"], help="choices of the group observer")
     chosen = parser.parse_args()
     print("| observer | in flight | s a round | without | ratio | ms CPU a message | without |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for observer in chosen.observer:
         for in_flight in chosen.in_flight:
-            with serving(LATENCY, words=WORDS) as root:
+            with serving(chosen.latency, words=WORDS) as root:
                 size = (root, chosen.agents, chosen.rounds, in_flight)
                 pairs = [(apart(walls, *size, observer), apart(walls, *size, "none")) for _ in range(chosen.repeats)]
             long, short = (statistics.median(statistics.fmean(pair[k][0]) for pair in pairs) for k in (0, 1))

@@ -239,6 +239,8 @@ def _hydra_line(error: HydraException) -> str:
     text = str(error).splitlines()[0].rstrip(".")
     if misspelt := re.search(r"Could not override '([^']+)'", text):
         return f"{misspelt[1]}: no such key{_nearest(misspelt[1])}"
+    if there := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
+        return f"{there[1]}: the key is there already; leave out the +"
     if isinstance(error, OverrideParseException):
         return f"{_plain(error.override)}: not of the form key=value ({text}); a value with special characters needs quotes"
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
@@ -251,6 +253,8 @@ def _nearest(key: str) -> str:
     """A hint at the key most like `key` in the configuration, with the choices that the arguments make."""
     from contagium.sim.keys import known_keys
 
+    if key.startswith("transcript."):
+        return " without observe=PATH"
     known = known_keys(sys.argv[1:])
     if key in known:
         return " in every arm of the sweep"

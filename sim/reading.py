@@ -32,7 +32,8 @@ class Run:
     def __init__(self, path: Path) -> None:
         file = path / "run.db" if path.is_dir() else path
         if not file.is_file():
-            raise LogError(f"no run at {path}: there is no file {file.name}")
+            missing = f"there is no file {file.name} in it" if path.is_dir() else "there is no such file or directory"
+            raise LogError(f"no run at {path}: {missing}")
         self.path = file
         self._connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
         # A run that nobody uses any more lets go of its file by itself.

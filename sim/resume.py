@@ -58,10 +58,11 @@ def _change(composed: dict[str, Any], override: str) -> None:
     assert isinstance(changed, dict)
     before = composed.get("backend")
     _merge(composed, changed)
-    for group in composed.get("agents", {}).get("groups", {}).values():
-        # The groups that used the scenario's backend go on doing so.
-        if "backend" in changed and group.get("backend") == before:
-            group["backend"] = composed["backend"]
+    asks = (composed.get("agents", {}).get("groups", {}), composed.get("observer", {}).get("instruments", {}))
+    for part in (one for found in asks for one in found.values() if one):
+        # The groups and instruments that used the scenario's backend go on doing so.
+        if "backend" in changed and part.get("backend") == before:
+            part["backend"] = composed["backend"]
 
 
 def _merge(into: dict[str, Any], new: dict[Any, Any]) -> None:

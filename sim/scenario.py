@@ -107,16 +107,19 @@ class ObserverSpec(Strict):
     @model_validator(mode="after")
     def _instruments_are_there(self) -> ObserverSpec:
         case = self.case
-        wanted = {name for names in self.axes.values() for name in names} | {case.instrument}
-        wanted |= {part.instrument for part in (case.carrier, case.shedding) if part is not None}
-        unknown = sorted(wanted - set(self.instruments))
-        if unknown:
-            raise ValueError(f"no instrument {', '.join(unknown)}; the observer has {', '.join(self.instruments)}")
+        wanted = [(name, f"axes.{axis}") for axis, names in self.axes.items() for name in names]
+        wanted += [(case.instrument, "case.instrument")]
+        parts = {"case.carrier": case.carrier, "case.shedding": case.shedding}
+        wanted += [(part.instrument, f"{key}.instrument") for key, part in parts.items() if part is not None]
+        if unknown := [(name, key) for name, key in wanted if name not in self.instruments]:
+            name, key = unknown[0]
+            raise ValueError(f"{key}: no instrument {name}; the observer has {', '.join(self.instruments)}")
         for name, state in self.states.items():
             if state.axis not in self.axes:
                 raise ValueError(f"states.{name}: no measure {state.axis}; observer.axes has {', '.join(self.axes)}")
         if case.carrier is not None and (missing := [item for item in case.carrier.items if item not in self.interviews]):
-            raise ValueError(f"case.carrier: no interview {missing[0]}; there are: {', '.join(self.interviews) or 'none'}")
+            there = ", ".join(self.interviews) or "none (observer=interview brings some)"
+            raise ValueError(f"case.carrier: no interview item {missing[0]}; there are: {there}")
         if self.report_every and not self.feelings:
             raise ValueError("report_every is set, but the list of feelings is empty")
         return self

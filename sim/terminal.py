@@ -29,10 +29,10 @@ def announce(console: Console, lab: Laboratory) -> None:
         for count, persona in zip(counts, scenario.personas, strict=True)
     )
     pressure = escape(", ".join(scenario.pressure.events) or "none")
-    world = type(lab.world).__name__.lower()
+    world, steps = type(lab.world).__name__.lower(), scenario.steps
+    where = f"{'an' if world[0] in 'aeiou' else 'a'} {world}, {steps} step{'' if steps == 1 else 's'}"
     console.print(
-        f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in a {world}, {scenario.steps} steps, seed {scenario.seed}; "
-        f"{index}; pressure: {pressure}",
+        f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in {where}, seed {scenario.seed}; {index}; pressure: {pressure}",
         soft_wrap=True,
     )
     for line in _estimates(lab):
@@ -50,7 +50,7 @@ def _estimates(lab: Laboratory) -> list[str]:
     for backend in lab.models:
         asked = sum(int((lab.population.group == g).sum()) for g, b in enumerate(lab.backends) if b is backend)
         calls = asked * turns
-        line = f"Up to {calls} calls of {escape(backend.model)}, summaries and retries aside"
+        line = f"Up to {calls} calls of {escape(backend.model)}, summaries, judgements and retries aside"
         if backend.seconds_per_call:
             seconds = calls * backend.seconds_per_call
             line += f", {seconds / 60:.0f} min" if seconds >= 90 else f", {seconds:.0f} s"

@@ -172,9 +172,14 @@ def headline(found: Blind) -> str:
 def _facts(found: Blind, beside: Oracle | None) -> list[str]:
     lines = []
     if beside is not None and beside.agents:
+        told = (
+            f"are told from others with AUC {_number(beside.auc_blind)} blindly and {_number(beside.auc_oracle)} by readings of "
+            "the strain."
+            if 0 < beside.cases < beside.agents
+            else "cannot be told from others, for there are either only cases or none."
+        )
         lines.append(
-            f"Beside one who knows the strain: cases of {beside.strain} ({beside.cases} of {beside.agents} agents) are told from "
-            f"others with AUC {_number(beside.auc_blind)} blindly and {_number(beside.auc_oracle)} by readings of the strain. "
+            f"Beside one who knows the strain: cases of {beside.strain} ({beside.cases} of {beside.agents} agents) {told} "
             f"Score of the strain itself: {_number(beside.score)}; of the foremost feature: {_number(found.evidence)}."
         )
     if found.rising:

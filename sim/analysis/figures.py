@@ -25,10 +25,10 @@ from contagium.sim.analysis.style import (
     AFFECT_STYLES,
     COLOURS,
     HALO,
-    NAMES,
     OTHER,
     STYLE,
     STYLES,
+    called,
     label,
     legend_below,
     say,
@@ -55,11 +55,11 @@ def plot_compartments(axes: Axes, curves: pd.DataFrame) -> None:
         return say(axes, "No compartments were recorded.")
     for name in curves:
         colour, style, marker = COLOURS.get(name, OTHER), STYLES.get(name, ":"), "o" if len(curves) <= 40 else None
-        shown = NAMES.get(name, name)
+        shown = called(name, curves)
         axes.plot(curves.index, curves[name], color=colour, linestyle=style, marker=marker, markersize=3, label=shown)
     axes.set(xlabel="step (−1: after seeding)", ylabel="agents", title="Compartments, by the case definition")
     axes.set_ylim(bottom=0)
-    axes.legend()
+    legend_below(axes)
     return None
 
 
@@ -135,7 +135,7 @@ def plot_network(axes: Axes, layout: NetworkLayout, state: NDArray[np.object_], 
 
 def network_legend(figure: Figure, compartments: Sequence[str]) -> None:
     """Legend of all panels, below them."""
-    marks = [_dot(COLOURS.get(c, OTHER), NAMES.get(c, c)) for c in compartments]
+    marks = [_dot(COLOURS.get(c, OTHER), called(c, compartments)) for c in compartments]
     figure.legend(handles=[*marks, _dot("white", "index case (black rim)", "black")], loc="outside lower center", ncols=5)
 
 

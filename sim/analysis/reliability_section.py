@@ -98,7 +98,10 @@ def _reread(found: Reliability) -> Table:
 
 
 def _twice(found: Reliability) -> Table:
-    says = "Texts that were said before word by word: the share that was read exactly as the first time."
+    says = (
+        "Texts that were said before word by word: the share that was read exactly as the first time. The instrument surprise "
+        "also looks at what the agent said before, so it may differ."
+    )
     rows = [(t.instrument, str(t.same.n), percentage(t.same)) for t in found.twice]
     return Table("The same words twice", says, ("instrument", "n", "read alike"), tuple(rows))
 

@@ -25,10 +25,19 @@ TOP = 15
 SEARCHED, ENCODED, PERMUTATIONS = 20_000, 1_000, 199
 """Of the blind search in the report: most messages, most different texts whose meaning is looked at, permutations."""
 
+SPAN = 1_000_000
+"""Steps times agents up to which the report searches blindly, for more take minutes and gigabytes."""
+
 WELL_EXPLAINED = 0.9
 """Share of causes that candidate sources explain, under which the page says that the reproduction number is biased low."""
 
 CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+GAPS = (
+    '<p class="soft">What an agent showed on one channel less what it showed on another in the same step, on average. '
+    "Suppressed: weaker on the first than on the second; play-acted: stronger. What two rulers read can only be compared "
+    "between runs.</p>"
+)
 
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #59636e; --line: #d9dee3; --fill: #f6f8fa }
@@ -57,7 +66,7 @@ def report(run: Run, found: Findings, summary: dict[str, Any], figures: Sequence
         _section("Figures", "".join(_figure(picture) for picture in figures)),
         _section("What showed the persona most, index cases aside", _messages(run, found)),
         _section("What spread, looked for without knowing it", _blind(run, found)),
-        *([_section("Said, felt and done", _table(gaps))] if (gaps := gap_rows(run)) else []),
+        *([_section("Said, felt and done", GAPS + _table(gaps))] if (gaps := gap_rows(run)) else []),
         _section("How far the readings can be trusted", reliability_section(run)),
         _section("What failed", _failures(run, found, summary)),
         _section("How to repeat it", _reproduce(run, summary)),
@@ -198,7 +207,7 @@ def _adoption(found: Findings, summary: dict[str, Any]) -> str:
 def _blind(run: Run, found: Findings) -> str:
     """What the blind search finds, where it is quick; else how to start it."""
     texts = run.messages["text"].dropna()
-    if len(texts) > SEARCHED:
+    if len(texts) > SEARCHED or found.steps * run.messages["sender"].nunique() > SPAN:
         words = f"Not looked for here, among {len(texts):,} messages; python -m contagium.sim.analysis.blind RUN_DIR does."
         return f"<p>{html_text(words)}</p>"
     blindly = blind(run, permutations=PERMUTATIONS, meaning=texts.nunique() <= ENCODED)
@@ -271,9 +280,9 @@ def _failures(run: Run, found: Findings, summary: dict[str, Any]) -> str:
     rule = run.meta.get("detection", {}).get(found.strain)
     if rule and rule["instrument"] in found.thresholds:
         false = rule.get("false_positive_rate")
-        known = "not measured" if false is None else f"{false:.1%} of messages without it"
+        known = "not measured" if false is None else f"{false:.1%} of messages without the persona"
         if source := rule.get("calibration"):
-            known += f" ({source})"
+            known += f": {source}"
         rows.append(("Case threshold of words", f"{rule['instrument']} ≥ {rule['enter']:g}, held down to {rule['stay']:g}"))
         rows.append(("False positives at that threshold", known))
     return _table(rows)

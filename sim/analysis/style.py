@@ -5,7 +5,7 @@ Colours are those of Okabe & Ito (2008), which people with any common colour vis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -41,6 +41,12 @@ def label(name: str) -> str:
     """A name as a figure shows it: one short line, nothing hidden in it."""
     line = visible(name).replace("\n", " ").replace("\t", " ")
     return line if len(line) <= NAME else f"{line[: NAME - 1]}…"
+
+
+def called(compartment: str, beside: Iterable[str]) -> str:
+    """A compartment's name. beside: all those shown, for where shedding is one of them, the infectious are the others."""
+    more = ", not shedding" if compartment == "I" and "H" in beside else ""
+    return NAMES.get(compartment, compartment) + more
 
 
 def say(axes: Axes, words: str) -> None:

@@ -25,7 +25,13 @@ FEW = 4
 EVENTS = 2_000_000
 """Uptakes times permutations worked on at once, which bounds memory."""
 
-BLOCK = 256  # features worked on at once
+BLOCK = 256  # features worked on at once, at most
+
+CELLS = 20_000_000
+"""Steps times agents times features worked on at once, which bounds memory."""
+
+MOST = 1_000_000_000
+"""Steps times agents times permutations: more are refused, for they would take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,15 @@ class Uptake:
 
 
 def uptake(made: Contacts, used: csc_matrix, permutations: int, rng: np.random.Generator) -> Uptake:
-    """Test every column of `used` (M, F). Cost grows with features × uptakes × permutations."""
+    """Test every column of `used` (M, F). Cost grows with features × uptakes × permutations. ValueError: more than MOST."""
+    if made.acted.size * permutations > MOST:
+        sizes = f"{made.steps:,} steps × {len(made.agents):,} agents × {permutations:,} permutations"
+        raise ValueError(f"{sizes} are more than {MOST:,}")
     agents = np.arange(len(made.agents), dtype=np.min_scalar_type(len(made.agents)))
     orders = rng.permuted(np.broadcast_to(agents, (permutations, made.steps, len(agents))), axis=2)
     said = made.turns(used)
-    blocks = [_block(made, said[:, i : i + BLOCK], used[:, i : i + BLOCK], orders) for i in range(0, used.shape[1], BLOCK)]
+    size = max(1, min(BLOCK, CELLS // made.acted.size))
+    blocks = [_block(made, said[:, i : i + size], used[:, i : i + size], orders) for i in range(0, used.shape[1], size)]
     score, null, tables = (np.concatenate([block[k] for block in blocks], axis=-1) for k in range(3))
     ratio, low, high = _ratio(tables[2:])
     p_alone = np.where(np.isnan(score), np.nan, (1 + (null >= score.astype(np.float32)).sum(axis=0)) / (permutations + 1))

@@ -41,7 +41,7 @@ def read_inspect(path: Path) -> Source:
 
 def _lines(samples: list[dict[str, Any]], path: Path) -> Iterator[Line]:
     for number, sample in enumerate(samples):
-        name = f"{sample.get('id', number)}/{sample.get('epoch', 1)}"
+        name = clean(f"{sample.get('id', number)}/{sample.get('epoch', 1)}")
         messages, attached = sample.get("messages"), sample.get("attachments")
         if not isinstance(messages, list):
             raise TranscriptError(f"{path}, sample {name}: it has no list of messages")

@@ -120,7 +120,7 @@ class _Reader:
 
     def _named(self, row: int, info: dict[str, Any], key: str) -> int:
         name = info.get(key)
-        if not isinstance(name, int):
+        if not isinstance(name, int) or not -(2**63) <= name < 2**63:
             raise TranscriptError(f"{self._path}, trace row {row}: {key} must be a number, got {name!r}")
         return name
 
@@ -158,8 +158,8 @@ class _Reader:
         user, at = self._db.execute("SELECT user_id, created_at FROM trace WHERE rowid = ?", (row,)).fetchone()
         try:
             posts = info["posts"]
-            names = [f"p{post['post_id']}" for post in posts]
-            names += [f"c{comment['comment_id']}" for post in posts for comment in post.get("comments", ())]
+            names = [clean(f"p{post['post_id']}") for post in posts]
+            names += [clean(f"c{comment['comment_id']}") for post in posts for comment in post.get("comments", ())]
         except (TypeError, KeyError, AttributeError) as error:
             raise TranscriptError(f"{self._path}, trace row {row}: no list of posts that were shown: {error!r}") from error
         place = f"trace row {row}"

@@ -98,6 +98,8 @@ def said(threshold: Threshold) -> str:
 
 def read_labelled(path: Path) -> pd.DataFrame:
     """A labelled set: columns `text` and `label`, and whatever else, as text; an empty cell is an empty string."""
+    if not path.exists():
+        raise CalibrationError(f"no such file: {path}")
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -116,12 +118,14 @@ def labelled(path: Path, label: str, split: str | None = None, against: str | No
     frame, source = read_labelled(path), path.name
     if split and "split" in frame:
         frame, source = frame[frame["split"] == split], f"{path.name} ({split})"
+    labels = sorted(set(frame["label"]))
     if against:
         frame, source = frame[frame["label"].isin((label, against))], f"{source}, {against}"
     present = (frame["label"] == label).to_numpy()
     if present.all() or not present.any():
+        there = f"; its labels are {', '.join(labels[:12])}{', …' * (len(labels) > 12)}" if labels else ""
         raise CalibrationError(
-            f"{source} needs texts with the label {label} and without it, got {present.sum()} of {len(present)}"
+            f"{source} needs texts with the label {label} and without it, got {present.sum()} of {len(present)}{there}"
         )
     return Labelled(source, hashlib.sha256(path.read_bytes()).hexdigest(), tuple(frame["text"]), present)
 
@@ -237,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "others do not. Control runs are runs with seeding.count=0. Thresholds hold for texts like those they were set on.",
     )
     parser.add_argument("source", nargs="+", type=Path, metavar="LABELLED.csv|RUN_DIR")
-    parser.add_argument("--instrument", default="embedding", help="name in observer.instruments (default: %(default)s)")
+    parser.add_argument("--instrument", default="direction", help="name in observer.instruments (default: %(default)s)")
     parser.add_argument("--persona", default="spiral", help="file in conf/persona, and its axis (default: %(default)s)")
     parser.add_argument("--label", help="label of texts that show the persona (default: its name)")
     parser.add_argument(

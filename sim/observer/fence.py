@@ -15,7 +15,7 @@ from contagium.envs.rng import Streams
 from contagium.sim.observer.texts import fingerprint
 
 _ANGLES = str.maketrans({sign: "\u2039" for sign in "<\uff1c\ufe64"} | {sign: "\u203a" for sign in ">\uff1e\ufe65"})
-_TOKEN = re.compile(r"\[(/?[A-Z][A-Z_]+)\]")  # [INST] and its like open turns in the templates of some models
+_TOKEN = re.compile(r"\[(/?[a-z]?[A-Z][A-Z0-9_]+)\]")  # [INST], [UNUSED_TOKEN_146], [gMASK]: some models' templates have them
 _QUOTES = str.maketrans(dict.fromkeys('"`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a', "'"))
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
 
@@ -41,14 +41,20 @@ def fenced(text: str, mark: str) -> str:
     return f"<text mark={mark}>\n{inert(text)}\n</text mark={mark}>"
 
 
+TELLING = 4
+"""Fewest letters of a quotation of one word: a shorter one, such as "the", bears nothing out."""
+
+
 def bears_out(quote: str, text: str) -> bool:
-    """Whether a quotation occurs in the text, word by word, and is more than punctuation.
+    """Whether a quotation occurs in the text, word by word, and is more than punctuation or one short word of several.
 
     Case, white space, dashes and the shape of quotation marks do not matter, nor marks around the whole. Where letters of
     English end it, a word must end too: "art" is no quotation from "start".
     """
     sought, read = _plain(quote).strip(" '"), _plain(text)
     if not any(unicodedata.category(c)[0] not in "PZ" for c in sought):
+        return False
+    if re.fullmatch(rf"[a-z']{{1,{TELLING - 1}}}", sought) and len(read.split()) > 1:
         return False
     start = read.find(sought)
     while start >= 0:

@@ -47,15 +47,19 @@ class Material:
     logprobs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
 
+NOT_A_NUMBER = "not a number"
+"""Why a reading failed whose instrument answered with something that is none."""
+
+
 @dataclass(frozen=True)
 class Readings:
     """What one instrument read on one channel.
 
     ids: (n,) messages on the channel "message", agents on every other; ascending. columns: names of the K columns; those named
     like an axis measure that axis, others are its parts ("spiral.ritual"). values: (n, K) float32. ok: (n,) bool; where it does
-    not hold the reading failed and its values are NaN. reasons: row → why it failed. quotes: (row, column) → the words that bear
-    a value out. A subject the instrument has nothing to say about (a message without text) has no row at all. What can fail apart
-    comes as several `Readings` of one channel, with different columns.
+    not hold, or a value is not finite, the reading failed and its values are NaN. reasons: row → why it failed. quotes: (row,
+    column) → the words that bear a value out. A subject the instrument has nothing to say about (a message without text) has no
+    row at all. What can fail apart comes as several `Readings` of one channel, with different columns.
     """
 
     instrument: str
@@ -70,10 +74,12 @@ class Readings:
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.ids), len(self.columns)) or self.ok.shape != (len(self.ids),):
             raise ValueError(f"{self.instrument}: values must be (ids, columns) and ok (ids,), got {self.values.shape}")
-        good = bool(self.ok.all())
-        if np.any(np.isnan(self.values if good else self.values[self.ok])):
-            raise ValueError(f"{self.instrument}: a reading that is ok may not be NaN")
-        if not good:
+        finite = np.isfinite(self.values).all(axis=1)
+        if np.any(self.ok & ~finite):
+            reasons = dict.fromkeys(np.flatnonzero(self.ok & ~finite).tolist(), NOT_A_NUMBER)
+            object.__setattr__(self, "reasons", {**reasons, **self.reasons})
+            object.__setattr__(self, "ok", self.ok & finite)
+        if not self.ok.all():
             self.values[~self.ok] = np.nan
 
     @property

@@ -82,9 +82,14 @@ class Item(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_form(self) -> Item:
-        for key, form in (("positions", "list"), ("axis", "scale")):
-            if bool(getattr(self, key)) != (self.form == form):
-                raise ValueError(f"{key} belong to form list and axis to form scale, got form {self.form}")
+        rules = (
+            ("positions", "list", "positions belong to form list, which needs them"),
+            ("axis", "scale", "axis belongs to form scale, which needs one"),
+        )
+        for key, form, rule in rules:
+            there = bool(getattr(self, key))
+            if there != (self.form == form):
+                raise ValueError(f"{rule}; got form {self.form} with{'' if there else 'out'} {key}")
         if self.expected and self.form != "scale":
             raise ValueError(f"expected belongs to form scale, got form {self.form}")
         if self.options and self.form != "open":

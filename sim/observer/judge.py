@@ -15,7 +15,7 @@ from pydantic import Field
 from contagium.agents.backends.backend import Backend, BackendError, Request, Sampling, Turn
 from contagium.envs.rng import Streams
 from contagium.sim.observer.fence import fenced, mark_of
-from contagium.sim.observer.instrument import MESSAGE, Briefing, Channel, Material, Readings
+from contagium.sim.observer.instrument import INTERVIEW, MESSAGE, THOUGHT, Briefing, Channel, Material, Readings
 from contagium.sim.observer.panel import Verdict, as_readings, median, spread
 from contagium.sim.observer.rubric import CUT_OFF, NO_JSON, NOT_IN_FORM, PERSONAS, Rubric, Sheet
 from contagium.sim.observer.texts import ILLEGIBLE, fingerprint, legible, spoken
@@ -107,6 +107,10 @@ class Judge:
     ) -> None:
         if unknown := [section for section in sections if section not in rubric.names]:
             raise ValueError(f"no section {unknown[0]!r} in the rubric; it has {', '.join(rubric.names)}")
+        if unknown := [c for c in channels if c.partition(":")[0] not in (MESSAGE, THOUGHT, INTERVIEW)]:
+            raise ValueError(
+                f"no channel {unknown[0]!r} to judge; there are {MESSAGE}, {THOUGHT}, {INTERVIEW} and {INTERVIEW}:<item>"
+            )
         if not sections or len(set(sections)) != len(sections):
             raise ValueError(f"sections must be different names, at least one, got {list(sections)}")
         self.name = name
@@ -256,5 +260,8 @@ class Judge:
             found.append(as_readings(name, pile.channel, pile.ids, part.columns, middle))
             if len(self._judges) > 1:
                 columns = tuple(f"{column}.spread" for column in part.columns)
-                found.append(as_readings(name, pile.channel, pile.ids, columns, [spread(rows) for rows in by_text]))
+                # Where fewer than two answered there is no distance to speak of, and their own readings say that they failed.
+                told = [row for row, verdicts in enumerate(by_text) if sum(v.values is not None for v in verdicts) > 1]
+                apart = [spread(by_text[row]) for row in told]
+                found.append(as_readings(name, pile.channel, pile.ids[told], columns, apart))
         return found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contagium.sim.observer.instrument import Channel, Readings
 
-TOO_FEW, ALONE = "too few judges", "only one judge"
+TOO_FEW = "too few judges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ def median(verdicts: Sequence[Verdict], columns: Sequence[str]) -> Verdict:
 
 
 def spread(verdicts: Sequence[Verdict]) -> Verdict:
-    """The distance between the highest and the lowest judgement on each column; fails where fewer than two answered."""
+    """The distance between the highest and the lowest judgement on each column, of two or more that answered."""
     good = [verdict.values for verdict in verdicts if verdict.values is not None]
     if len(good) < 2:
-        return Verdict(None, reason=ALONE if good else TOO_FEW)
+        raise ValueError(f"a spread needs two judgements, got {len(good)}")
     return Verdict(tuple(np.ptp(np.array(good), axis=0).tolist()))
 
 

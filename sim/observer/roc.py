@@ -107,8 +107,9 @@ def threshold_at(negatives: Readings, rate: float) -> Threshold:
 
 
 def marks(scores: Readings, labels: NDArray[np.bool_], enter: float) -> Marks:
-    """Precision, recall and false positives at a threshold. A reading that failed calls nothing, so it counts as missed."""
-    called = scores >= enter
+    """Precision, recall and false positives at a threshold, with failed readings left out."""
+    good = np.isfinite(scores)
+    labels, called = labels[good], scores[good] >= enter
     hits = int((called & labels).sum())
     return Marks(
         share(hits, int(called.sum())), share(hits, int(labels.sum())), share(int((called & ~labels).sum()), int((~labels).sum()))

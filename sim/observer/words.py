@@ -14,6 +14,12 @@ from typing import NamedTuple, TypeVar
 NEGATION_WINDOW = 3
 """Words before a match, within its clause, in which a negation counts (VADER looks back equally far: Hutto & Gilbert 2014)."""
 
+LEAD = 256
+"""Characters before a match in its piece that are looked at: a page of emoji is one piece with thousands of matches."""
+
+FAR = 64
+"""Pieces before a match that are looked at: those of nothing but signs hold no word, however many they are."""
+
 LINE_END = "\0"
 """What `pieces` puts where a line ends: a clause ends there, too."""
 
@@ -167,9 +173,9 @@ class Phrases:
         met = list(self._met(text))
         if not met:
             return None
-        leads = {spot.phrase: text[:start] for spot, start in met if spot.place == 0 and spot.length > 1}
+        leads = {spot.phrase: _lead(text, start) for spot, start in met if spot.place == 0 and spot.length > 1}
         return _Parts(
-            tuple((spot.phrase, text[:start]) for spot, start in met if spot.length == 1),
+            tuple((spot.phrase, _lead(text, start)) for spot, start in met if spot.length == 1),
             frozenset(leads),
             leads,
             frozenset(spot.phrase for spot, _ in met if spot.place == 1),
@@ -197,6 +203,11 @@ class Phrases:
                 start = text.find(spot.word, start + len(spot.word))
 
 
+def _lead(text: str, start: int) -> str:
+    """What stands before a place in a piece, as far back as anybody looks."""
+    return text[max(0, start - LEAD) : start]
+
+
 def negated(text: Sequence[str], hit: Hit) -> bool:
     """Whether a negation stands before a hit: among the `NEGATION_WINDOW` words before it, in its clause.
 
@@ -222,7 +233,7 @@ def before(text: Sequence[str], hit: Hit, most: int) -> list[str]:
     while True:
         found += words
         place -= 1
-        if closed or place < 0 or len(found) >= most:
+        if closed or place < max(0, hit.place - FAR) or len(found) >= most:
             return found[:most]
         words, closed = _TAILS[text[place]]
 

@@ -51,6 +51,20 @@ def one_step(takers: Sequence[int]) -> tuple[Contacts, csc_matrix]:
     return contacts(messages, exposures, 1), csc_matrix((messages["text"] == "it").to_numpy()[:, None])
 
 
+def test_a_search_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few features are worked on at once the numbers are the same; what cannot fit is refused before it is begun."""
+    made, used = one_step((1, 2, 3, 4))
+    both = csc_matrix(np.hstack([used.toarray(), ~used.toarray()]))
+    whole = uptake(made, both, 99, rng())
+    monkeypatch.setattr("contagium.sim.analysis.uptake.CELLS", 1)
+    parts = uptake(made, both, 99, rng())
+    assert np.array_equal(whole.p, parts.p, equal_nan=True)
+    assert np.array_equal(whole.score, parts.score, equal_nan=True)
+    messages = pd.DataFrame({"id": [0, 10**9 + 1], "step": [0, 10**6], "sender": [0, 1], "text": ["a", "b"]})
+    with pytest.raises(ValueError, match="1,000,001 steps × 2 agents × 999 permutations are more than"):
+        search(messages, pd.DataFrame({"step": [0], "message": [0], "agent": [1]}))
+
+
 @pytest.mark.parametrize(("takers", "heard"), [((1, 2, 3, 4), 4), ((1, 2, 3, 4, 7), 4), ((1, 2, 7, 8), 2), ((1, 8, 9, 10), 1)])
 def test_the_chance_of_an_uptake_after_hearing_is_hypergeometric(takers: tuple[int, ...], heard: int) -> None:
     """In one step, 12 or 13 agents are at risk (13 has heard nothing, like 7 to 12 nothing of it), six of whom have heard it."""

@@ -131,10 +131,11 @@ def test_a_rate_is_a_share(rate: float) -> None:
 
 
 def test_precision_recall_and_failures() -> None:
-    """Of 4 present 2 are called, 1 is below and 1 could not be read; of 4 absent 1 is called."""
+    """Of 4 present 2 are called, 1 is below and 1 could not be read; of 4 absent 1 is called and 1 could not be read."""
     scores = np.array([0.9, 0.8, 0.1, np.nan, 0.7, 0.2, 0.1, np.nan])
     found = marks(scores, np.arange(8) < 4, 0.5)
-    assert (found.precision.value, found.recall.value, found.false_positive.value) == (2 / 3, 0.5, 0.25)
+    assert (found.precision.value, found.recall.value, found.false_positive.value) == (2 / 3, 2 / 3, 1 / 3)
+    assert (found.recall.n, found.false_positive.n) == (3, 3)
     assert marks(scores, np.arange(8) < 4, 2.0).precision.value is None
 
 

@@ -138,7 +138,7 @@ def test_a_case_that_sheds_is_marked_as_one(log: Run, directory: Path) -> None:
         (
             "case.carrier",
             {"items": ["dream"], "instrument": "lexicon"},
-            "observer: case.carrier: no interview dream; there are: mood",
+            "observer: case.carrier: no interview item dream; there are: mood",
         ),
         (
             "case.carrier",
@@ -148,9 +148,9 @@ def test_a_case_that_sheds_is_marked_as_one(log: Run, directory: Path) -> None:
         (
             "case.carrier",
             {"items": ["mood"], "instrument": "judge"},
-            "observer: no instrument judge; the observer has expression, ",
+            "observer: case.carrier.instrument: no instrument judge; the observer has expression, ",
         ),
-        ("case.shedding", {"instrument": "judge"}, "observer: no instrument judge; the observer has expression, "),
+        ("case.shedding", {"instrument": "judge"}, "observer: case.shedding.instrument: no instrument judge; the observer has "),
         ("case.exposed", {"within": 0}, "observer.case.exposed.within: "),
         ("case.shedding", {"confirm": 2}, "observer.case.shedding: confirm must be at most window (1), got 2"),
         ("states.spiral", {"axis": "valence", "enter": 1, "stay": 1}, "observer.states: spiral is the name of a persona"),

@@ -14,6 +14,7 @@ import pytest
 from contagium.envs.message import Channel
 from contagium.sim.corpus.formats import detect, read
 from contagium.sim.corpus.lines import Line, Source, Transcript, TranscriptError
+from contagium.sim.corpus.stage import stage
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "transcripts"
 
@@ -255,3 +256,24 @@ def test_parquet_reads_as_the_csv_it_was_made_from(path: Path) -> None:
     path.write_bytes(b"PAR1 and no more")
     with pytest.raises(TranscriptError, match="is no readable Parquet file"):
         read(Transcript(file=str(path)))
+
+
+def _oasis(path: Path, action: str, info: str) -> Path:
+    """The example with one more row in its trace."""
+    path.write_bytes((EXAMPLES / "simulation.db").read_bytes())
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO trace (user_id, created_at, action, info) VALUES (1, 99, ?, ?)", (action, info))
+    connection.close()
+    return path
+
+
+def test_numbers_and_names_that_no_database_can_hold(tmp_path: Path) -> None:
+    """A number beyond 64 bits is refused in one line; lone surrogates in names become U+FFFD, as they do in texts."""
+    huge = _oasis(tmp_path / "huge.db", "create_post", json.dumps({"post_id": 10**30}))
+    with pytest.raises(TranscriptError, match="post_id must be a number"):
+        stage(Transcript(file=str(huge)), tmp_path / "huge.archive")
+    shown = _oasis(tmp_path / "shown.db", "refresh", '{"posts": [{"post_id": "\\ud800"}]}')
+    assert stage(Transcript(file=str(shown)), tmp_path / "shown.archive").messages > 0
+    log = {"eval": {}, "samples": [{"id": "a\ud800", "messages": [{"role": "user", "content": "Hi"}]}]}
+    (tmp_path / "log.json").write_text(json.dumps(log))
+    assert stage(Transcript(file=str(tmp_path / "log.json")), tmp_path / "log.archive").messages == 1

@@ -50,7 +50,7 @@ def test_of_several_instruments_the_best_that_read_words_counts_and_what_was_sta
 def test_a_configuration_names_a_run_to_harvest(make: Callable[..., Any]) -> None:
     here = {"_target_": "contagium.sim.harvest.harvest", "path": str(made(make))}
     assert isinstance(build(here, "bank"), Bank)
-    with pytest.raises(ScenarioError, match=r"^bank: cannot harvest texts: no run at elsewhere: there is no file"):
+    with pytest.raises(ScenarioError, match=r"^bank: cannot harvest texts: no run at elsewhere: there is no such file"):
         build(here | {"path": "elsewhere"}, "bank")
 
 

@@ -231,13 +231,13 @@ def test_a_request_is_the_same_for_the_same_text_and_differs_in_seed_for_each_re
 
 def test_the_mean_of_several_is_not_all_that_is_kept() -> None:
     """Each judgement stands for itself, beside the median and how far they lie apart."""
-    found = read(begun(Fake(rating(6, "two judges"), "a"), Fake(rating(1, "two"), "b")), material("two judges"))
+    found = read(begun(Fake(rating(6, "two judges"), "a"), Fake(rating(1, "judges"), "b")), material("two judges"))
     assert {name for name, _ in found} == {"judge", "judge.a", "judge.b"}
     assert found["judge.a", "distress"].values.item() == 6
     assert found["judge.b", "distress"].values.item() == 1
     assert found["judge", "distress"].values.item() == 3.5
     assert found["judge", "distress.spread"].values.item() == 5
-    assert found["judge.b", "distress"].quotes == {(0, "distress"): "two"}
+    assert found["judge.b", "distress"].quotes == {(0, "distress"): "judges"}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_the_mean_of_several_is_not_all_that_is_kept() -> None:
 def test_a_reading_fails_when_fewer_than_half_answer(fail: int, value: float, reason: str | None) -> None:
     scores = [4, 5, 6, 7, 8]
     judges = [
-        Fake((lambda _: "?") if k >= 5 - fail else rating(score, "help" if score < 6 else "me"), f"j{k}")
+        Fake((lambda _: "?") if k >= 5 - fail else rating(score, "help" if score < 6 else "help me"), f"j{k}")
         for k, score in enumerate(scores)
     ]
     found = read(begun(*judges), material("help me"))
@@ -254,8 +254,8 @@ def test_a_reading_fails_when_fewer_than_half_answer(fail: int, value: float, re
     assert np.array_equal(one.values, [[value]], equal_nan=True)
     assert one.reasons.get(0) == reason
     if reason is None:
-        assert one.quotes == {(0, "distress"): "me" if fail == 0 else "help"}  # of the judgement nearest to the median
-    assert found["judge", "distress.spread"].ok.item() == (fail <= 3)  # two who answered are enough to differ
+        assert one.quotes == {(0, "distress"): "help me" if fail == 0 else "help"}  # of the judgement nearest to the median
+    assert len(found["judge", "distress.spread"].ids) == (fail <= 3)  # two who answered are enough to differ
 
 
 def test_names_tell_models_and_repeats_apart() -> None:

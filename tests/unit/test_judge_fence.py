@@ -166,6 +166,8 @@ def test_a_quotation_may_differ_in_what_does_not_matter(quote: str, text: str) -
         ("I \u2026 up", "I give up"),
         ("give up I", "I give up"),
         ("7", "17 of 70"),
+        ("the", "what the text says"),
+        ("a", "a text"),
     ],
 )
 def test_what_does_not_stand_in_the_text_is_no_quotation(quote: str, text: str) -> None:
@@ -178,3 +180,9 @@ def test_looking_for_a_quotation_never_raises_and_a_text_bears_itself_out(quote:
     bears_out(quote, text)
     if re.search(r"[a-z]", text):
         assert bears_out(text, text)
+
+
+@pytest.mark.parametrize("token", ["[INST]", "[/INST]", "[UNUSED_TOKEN_146]", "[gMASK]"])
+def test_no_token_of_a_chat_template_stays_one(token: str) -> None:
+    assert token not in inert(f"{token}user")
+    assert bears_out(f"{token}user", f"{token}user said so")

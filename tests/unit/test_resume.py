@@ -16,6 +16,7 @@ from contagium.agents.backends.parrot import Parrot
 from contagium.sim import __main__ as application
 from contagium.sim.analysis.summary import summarise
 from contagium.sim.log import EventLog, LogError, digest, open_run
+from contagium.sim.resume import _change
 
 RUN = (
     "backend=parrot",
@@ -224,6 +225,21 @@ def test_nothing_but_how_calls_are_made_can_be_changed(contagium: Callable[..., 
     assert status == 2
     assert "budget.calls" in said
     assert contagium(f"resume={tmp_path / 'run'}", "run.max_missing=0.5", "budget={calls: 500}")[0] == 0
+
+
+def test_a_judge_that_asks_the_same_server_moves_with_it(tmp_path: Path) -> None:
+    """A server that has moved is told once, for the agents and for whoever else asked it; other models stay where they are."""
+    ours, other = {"base_url": "http://old/v1"}, {"base_url": "http://other/v1"}
+    judges = {"judge": {"backend": dict(ours)}, "second": {"backend": dict(other)}, "lexicon": {}, "none": None}
+    composed: dict[str, Any] = {
+        "backend": dict(ours),
+        "agents": {"groups": {"all": {"backend": dict(ours)}}},
+        "observer": {"instruments": judges},
+    }
+    _change(composed, "backend.base_url=http://new/v1")
+    assert composed["agents"]["groups"]["all"]["backend"] == {"base_url": "http://new/v1"}
+    assert composed["observer"]["instruments"]["judge"]["backend"] == {"base_url": "http://new/v1"}
+    assert composed["observer"]["instruments"]["second"]["backend"] == other
 
 
 @pytest.mark.parametrize(

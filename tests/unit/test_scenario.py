@@ -89,7 +89,7 @@ GROUP = BASE["agents"]["groups"]["mechanistic"]
         (
             "observer.case.instrument",
             "x",
-            "observer: no instrument x; the observer has expression, lexicon, emotion_lexicon, persona_lexicon, ",
+            "observer: case.instrument: no instrument x; the observer has expression, lexicon, emotion_lexicon, ",
         ),
         ("observer.report_every", -1, "observer.report_every: …, got -1"),
         ("agents.groups", {}, "agents.groups: …, got {}"),

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from contagium.envs.rng import Streams
-from contagium.sim.observer.words import Hit, Memo, Phrases, before, folded, latin, negated, pieces
+from contagium.sim.observer.words import FAR, LEAD, Hit, Memo, Phrases, before, folded, latin, negated, pieces
 
 
 def asserted(phrases: list[str], text: str) -> int:
@@ -200,3 +200,18 @@ def test_which_texts_may_be_english(text: str, expected: bool) -> None:
 def test_a_phrase_without_a_word_is_refused(phrase: str) -> None:
     with pytest.raises(ValueError, match="must have a word"):
         Phrases([phrase])
+
+
+def test_a_page_of_emoji_costs_no_more_than_its_length() -> None:
+    """It is one piece, in which every sign is a match: what stands before each is looked at only so far back."""
+    hits = Phrases(["\N{LOUDLY CRYING FACE}"]).hits(pieces("not " + "\N{LOUDLY CRYING FACE}" * 2000))
+    assert len(hits) == 2000
+    assert max(len(hit.lead) for hit in hits) == LEAD
+
+
+def test_words_are_looked_for_only_so_far_back() -> None:
+    """Between signs that stand apart there may be no word up to the beginning of a text."""
+    (hit,) = Phrases(["glad"]).hits(text := pieces("not " + "\N{LOUDLY CRYING FACE} " * FAR + "glad"))
+    assert before(text, hit, 3) == []
+    (near,) = Phrases(["glad"]).hits(text := pieces("not " + "\N{LOUDLY CRYING FACE} " * (FAR - 1) + "glad"))
+    assert before(text, near, 3) == ["not"]
