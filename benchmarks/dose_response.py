@@ -48,8 +48,8 @@ from contagium.envs.rng import Streams
 from contagium.sim.analysis.style import STYLE, legend_below
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError, build
-from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.instrument import Briefing, Material
+from contagium.sim.observer.instruments.embedding import Embedding
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTS = 5

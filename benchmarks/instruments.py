@@ -24,14 +24,14 @@ import yaml
 from contagium.agents.persona import Persona
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
-from contagium.sim.observer.direction import Direction
-from contagium.sim.observer.embedding import Embedding
-from contagium.sim.observer.emotion_lexicon import EmotionLexicon
 from contagium.sim.observer.instrument import Briefing, Instrument, Material
-from contagium.sim.observer.lexicon import Lexicon
-from contagium.sim.observer.persona_lexicon import PersonaLexicon
-from contagium.sim.observer.signs import Signs
-from contagium.sim.observer.surprise import Surprise
+from contagium.sim.observer.instruments.direction import Direction
+from contagium.sim.observer.instruments.embedding import Embedding
+from contagium.sim.observer.instruments.emotion_lexicon import EmotionLexicon
+from contagium.sim.observer.instruments.lexicon import Lexicon
+from contagium.sim.observer.instruments.persona_lexicon import PersonaLexicon
+from contagium.sim.observer.instruments.signs import Signs
+from contagium.sim.observer.instruments.surprise import Surprise
 
 CONF = files("contagium.conf")
 STEP = 500

@@ -27,9 +27,9 @@ from contagium.agents.persona import Persona
 from contagium.agents.weights import MINILM
 from contagium.envs.message import Axes, Messages
 from contagium.sim.files import put
-from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.instrument import Briefing, Instrument, Material
-from contagium.sim.observer.lexicon import Lexicon
+from contagium.sim.observer.instruments.embedding import Embedding
+from contagium.sim.observer.instruments.lexicon import Lexicon
 from contagium.sim.observer.observer import as_stated
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -19,7 +19,8 @@ from contagium.sim.build import ScenarioError
 from contagium.sim.estimate import estimate
 from contagium.sim.laboratory import Laboratory, prepare
 from contagium.sim.log import LogError
-from contagium.sim.run import first_line, root, run
+from contagium.sim.run import root, run
+from contagium.sim.running import first_line
 from contagium.sim.scenario import Scenario
 from contagium.sim.terminal import Live, announce, show_estimate, show_summary
 

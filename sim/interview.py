@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from contagium.agents.policy import Answer, Policy
 from contagium.envs.rng import Streams
-from contagium.sim.observer.interview import Item
+from contagium.sim.observer.instruments.interview import Item
 
 
 class Interviews:

@@ -11,7 +11,7 @@ from contagium.envs.pressure import PressureEvent
 from contagium.sim.build import ScenarioError, first_error
 from contagium.sim.credentials import refusals
 from contagium.sim.observer.case import CaseDefinition, StateDefinition
-from contagium.sim.observer.interview import Item
+from contagium.sim.observer.instruments.interview import Item
 
 
 def _names_a_target(spec: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from contagium.sim.analysis.text import visible
 from contagium.sim.estimate import Estimate
 from contagium.sim.laboratory import Laboratory
-from contagium.sim.run import Progress
+from contagium.sim.running import Progress
 
 
 def announce(console: Console, lab: Laboratory) -> None:

@@ -30,8 +30,8 @@ from contagium.sim.analysis.epidemic import chosen_strain, onsets
 from contagium.sim.analysis.text import clip, html_said, html_text, visible
 from contagium.sim.analysis.uptake import contacts, uptake
 from contagium.sim.log import LogError, Run, open_run
+from contagium.sim.observer.language.vectors import vectors
 from contagium.sim.observer.observer import STATED
-from contagium.sim.observer.vectors import vectors
 
 TEXTS = 5000
 """Distinct texts up to which meaning is looked at: the encoder reads some 60 a second."""

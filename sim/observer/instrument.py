@@ -17,7 +17,7 @@ from contagium.envs.rng import Streams
 from contagium.envs.world import Report
 
 if TYPE_CHECKING:
-    from contagium.sim.observer.interview import Item
+    from contagium.sim.observer.instruments.interview import Item
 
 Subject = Literal["message", "agent"]
 

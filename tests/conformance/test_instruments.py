@@ -16,20 +16,20 @@ from contagium.agents.policy import Answer
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
 from contagium.envs.world import Report
-from contagium.sim.observer.choice import Choice
-from contagium.sim.observer.direction import Direction
-from contagium.sim.observer.embedding import Embedding
-from contagium.sim.observer.emotion_lexicon import EmotionLexicon
-from contagium.sim.observer.expression import Expression
 from contagium.sim.observer.instrument import Briefing, Instrument, Material, Readings
-from contagium.sim.observer.interview import Interview, Item
-from contagium.sim.observer.judge import Judge
-from contagium.sim.observer.lexicon import Lexicon
-from contagium.sim.observer.persona_lexicon import PersonaLexicon
-from contagium.sim.observer.rubric import Rubric
-from contagium.sim.observer.self_report import SelfReport
-from contagium.sim.observer.signs import Signs
-from contagium.sim.observer.surprise import Surprise
+from contagium.sim.observer.instruments.choice import Choice
+from contagium.sim.observer.instruments.direction import Direction
+from contagium.sim.observer.instruments.embedding import Embedding
+from contagium.sim.observer.instruments.emotion_lexicon import EmotionLexicon
+from contagium.sim.observer.instruments.expression import Expression
+from contagium.sim.observer.instruments.interview import Interview, Item
+from contagium.sim.observer.instruments.judge import Judge
+from contagium.sim.observer.instruments.lexicon import Lexicon
+from contagium.sim.observer.instruments.persona_lexicon import PersonaLexicon
+from contagium.sim.observer.instruments.self_report import SelfReport
+from contagium.sim.observer.instruments.signs import Signs
+from contagium.sim.observer.instruments.surprise import Surprise
+from contagium.sim.observer.judging.rubric import Rubric
 
 PERSONAS = (
     Persona(

@@ -55,8 +55,8 @@ SCENARIO = {
     "intervention": {"quarantine": {"_target_": "contagium.sim.intervention.Quarantine", "share": 0.5, "start": 4}},
     "observer": {
         "instruments": {
-            "expression": {"_target_": "contagium.sim.observer.expression.Expression"},
-            "persona_lexicon": {"_target_": "contagium.sim.observer.persona_lexicon.PersonaLexicon"},
+            "expression": {"_target_": "contagium.sim.observer.instruments.expression.Expression"},
+            "persona_lexicon": {"_target_": "contagium.sim.observer.instruments.persona_lexicon.PersonaLexicon"},
         },
         "axes": {"valence": ["expression"]},
         "feelings": {"calm": [0.6, -0.6, 0.2], "sad": [-0.7, -0.4, -0.4]},

@@ -48,7 +48,7 @@ def scenario(path: Path, seed: int, size: int, steps: int, detailed: int) -> dic
         "pressure": {},
         "intervention": {},
         "observer": {
-            "instruments": {"expression": {"_target_": "contagium.sim.observer.expression.Expression"}},
+            "instruments": {"expression": {"_target_": "contagium.sim.observer.instruments.expression.Expression"}},
             "axes": {"valence": ["expression"]},
             "case": {"instrument": "expression"},
         },

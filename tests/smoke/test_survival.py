@@ -129,7 +129,11 @@ def _live(made: Scenario, directory: Path, resume: bool) -> None:
 
 PRELOADED = [
     *("pytest", "hydra", "contagium.sim.application", "contagium.sim.analysis.figures", "contagium.sim.analysis.report"),
-    *("contagium.sim.observer.lexicon", "contagium.sim.observer.persona_lexicon", "contagium.sim.observer.self_report"),
+    *(
+        "contagium.sim.observer.instruments.lexicon",
+        "contagium.sim.observer.instruments.persona_lexicon",
+        "contagium.sim.observer.instruments.self_report",
+    ),
     *("contagium.agents.speaking", "contagium.agents.backends.openai", "contagium.agents.backends.forms", "contagium.envs.forum"),
 ]
 

@@ -14,9 +14,9 @@ from contagium.agents.mechanistic.bank import Bank, from_file
 from contagium.agents.persona import Persona
 from contagium.envs.message import SHOWN, Axes, Messages
 from contagium.sim.build import ScenarioError, build
-from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.instrument import Briefing, Material
-from contagium.sim.observer.lexicon import Lexicon
+from contagium.sim.observer.instruments.embedding import Embedding
+from contagium.sim.observer.instruments.lexicon import Lexicon
 
 ROOT = Path(__file__).parents[2]
 CALM, STRAIN = Axes(), Axes(("spiral",))

@@ -25,7 +25,7 @@ from contagium.sim.observer.calibration import (
     report,
 )
 from contagium.sim.observer.instrument import Briefing
-from contagium.sim.observer.persona_lexicon import PersonaLexicon
+from contagium.sim.observer.instruments.persona_lexicon import PersonaLexicon
 from contagium.sim.observer.roc import CalibrationError, auc, marks, roc, threshold_at
 
 SPIRAL = Persona(name="spiral", facets={"words": ("spiral*", "pass it on")})

@@ -7,8 +7,8 @@ import pytest
 
 from contagium.envs.commons import Commons
 from contagium.envs.message import Axes, Messages
-from contagium.sim.observer.choice import Choice
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.instruments.choice import Choice
 
 POSITIONS = {"leave": {"cooperation": 1.0}, "TAKE  3": {"cooperation": -1.0, "haste": 0.5}, "burn": {"spite": 1.0}}
 

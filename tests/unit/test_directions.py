@@ -11,10 +11,10 @@ import yaml
 from contagium.agents.persona import Contrast as PersonaContrast
 from contagium.agents.persona import Persona
 from contagium.envs.message import AFFECT, Axes, Messages
-from contagium.sim.observer import encoder, vectors
-from contagium.sim.observer.direction import Direction
-from contagium.sim.observer.directions import FOLDS, Contrast, Contrasts, Fit, fit, keep, load, read_contrasts, tasks
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.instruments.direction import Direction
+from contagium.sim.observer.language import encoder, vectors
+from contagium.sim.observer.language.directions import FOLDS, Contrast, Contrasts, Fit, fit, keep, load, read_contrasts, tasks
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SHIPPED = ("spiral", "calm_mentor", "plain")

@@ -11,9 +11,9 @@ import yaml
 
 from contagium.agents.persona import Persona
 from contagium.envs.message import Axes, Messages
-from contagium.sim.observer import encoder, vectors
-from contagium.sim.observer.embedding import Embedding
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.instruments.embedding import Embedding
+from contagium.sim.observer.language import encoder, vectors
 
 DEGREES = {"p0": 0, "p60": 60, "p90": 90, "p180": 180, "east": 0, "north": 90, "north-east": 45, "west": 180, "北": 90}
 PERSONAS = (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from contagium.envs.message import Axes, Messages
-from contagium.sim.observer.emotion_lexicon import EmotionLexicon, Lists
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.instruments.emotion_lexicon import EmotionLexicon, Lists
 
 GOEMOTIONS = (
     "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "

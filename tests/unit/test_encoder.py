@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contagium.sim.observer.encoder import Encoder, gelu, read_safetensors
+from contagium.sim.observer.language.encoder import Encoder, gelu, read_safetensors
 
 WIDTH, INNER, HEADS, LAYERS, PLACES = 12, 20, 3, 2, 10
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "spiral", "turns", "in", "the", "tower")
@@ -113,7 +113,7 @@ def test_agrees_with_the_formulas_whatever_the_batch(folder: Path) -> None:
 
 
 def test_many_passes_keep_the_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contagium.sim.observer.encoder.BATCH", 8)
+    monkeypatch.setattr("contagium.sim.observer.language.encoder.BATCH", 8)
     ids = {"a": [2, 4, 3], "the tower turns": [2, 8, 9, 6, 3], "spiral in": [2, 5, 7, 3]}
     texts = list(ids) * 3
     np.testing.assert_allclose(Encoder(folder)(texts), [reference(ids[text]) for text in texts], atol=2e-6)

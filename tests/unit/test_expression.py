@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from contagium.envs.message import Axes, Messages
-from contagium.sim.observer.expression import Expression
 from contagium.sim.observer.instrument import Briefing, Material
+from contagium.sim.observer.instruments.expression import Expression
 
 AXES = Axes(("spiral",))
 

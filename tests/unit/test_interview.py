@@ -19,7 +19,7 @@ from contagium.envs.message import AFFECT, Axes, Messages
 from contagium.envs.rng import Streams
 from contagium.sim.interview import Interviews
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.interview import Interview, Item
+from contagium.sim.observer.instruments.interview import Interview, Item
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "observer"
 SCALE = Item(question="How well, 1 to 9?", form="scale", axis="valence")

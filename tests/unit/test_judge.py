@@ -19,8 +19,8 @@ from contagium.agents.policy import Answer
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.judge import KEPT, Judge
-from contagium.sim.observer.rubric import Rubric
+from contagium.sim.observer.instruments.judge import KEPT, Judge
+from contagium.sim.observer.judging.rubric import Rubric
 
 RUBRIC = Rubric(
     preamble="You rate.",

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from contagium.agents.backends.backend import Completion, Request
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
-from contagium.sim.observer.fence import bears_out, fenced, inert, mark_of
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.judge import Judge
-from contagium.sim.observer.rubric import Rubric
+from contagium.sim.observer.instruments.judge import Judge
+from contagium.sim.observer.judging.fence import bears_out, fenced, inert, mark_of
+from contagium.sim.observer.judging.rubric import Rubric
 from contagium.sim.observer.texts import CHARACTERS, legible
 
 LAW = settings(derandomize=True, deadline=None, database=None, max_examples=80)

@@ -7,7 +7,7 @@ import pytest
 
 from contagium.envs.message import Axes, Messages
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.lexicon import Lexicon
+from contagium.sim.observer.instruments.lexicon import Lexicon
 from contagium.sim.observer.texts import CHARACTERS
 
 

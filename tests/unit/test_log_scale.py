@@ -25,7 +25,8 @@ from contagium.sim.build import ScenarioError
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import LogError, Run, digest, open_run
 from contagium.sim.packed import alike, pack, unpack
-from contagium.sim.run import Progress, run
+from contagium.sim.run import run
+from contagium.sim.running import Progress
 from contagium.sim.scenario import make_scenario
 
 SIZE, STEPS, TOLD, NEAR = 300, 14, 20, 40
@@ -55,8 +56,8 @@ SCENARIO: dict[str, Any] = {
     "intervention": {"quarantine": {"_target_": "contagium.sim.intervention.Quarantine", "share": 0.4, "start": 6}},
     "observer": {
         "instruments": {
-            "expression": {"_target_": "contagium.sim.observer.expression.Expression"},
-            "persona_lexicon": {"_target_": "contagium.sim.observer.persona_lexicon.PersonaLexicon"},
+            "expression": {"_target_": "contagium.sim.observer.instruments.expression.Expression"},
+            "persona_lexicon": {"_target_": "contagium.sim.observer.instruments.persona_lexicon.PersonaLexicon"},
         },
         "axes": {"valence": ["expression"]},
         "case": {"instrument": "persona_lexicon"},

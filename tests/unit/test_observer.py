@@ -11,10 +11,10 @@ from contagium.agents.persona import Detection, Persona
 from contagium.agents.policy import Answer, Population
 from contagium.envs.message import Axes, Exposures, Messages
 from contagium.sim.observer.case import COMPARTMENTS, Carrier, CaseDefinition, Exposed, Shedding, StateDefinition
-from contagium.sim.observer.expression import Expression
 from contagium.sim.observer.instrument import Briefing, Instrument, Material, Readings
+from contagium.sim.observer.instruments.expression import Expression
+from contagium.sim.observer.instruments.persona_lexicon import PersonaLexicon
 from contagium.sim.observer.observer import Observer
-from contagium.sim.observer.persona_lexicon import PersonaLexicon
 from contagium.sim.observer.texts import read_texts
 
 AXES = Axes(("spiral",))

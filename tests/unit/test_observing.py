@@ -18,7 +18,7 @@ from contagium.sim.estimate import estimate
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import LogError, digest, open_run
 from contagium.sim.observer.instrument import Material, Readings
-from contagium.sim.observer.lexicon import Lexicon
+from contagium.sim.observer.instruments.lexicon import Lexicon
 from contagium.sim.run import root, run
 from contagium.sim.scenario import Scenario, make_scenario
 
@@ -147,7 +147,7 @@ WORDS = (
     ("overrides", "line"),
     [
         (
-            ["observer.instruments.judge={_target_: contagium.sim.observer.lexicon.Lexicon}", "observer.axes.x=[embeding]"],
+            ["observer.axes.x=[embeding]"],
             "no instrument embeding",
         ),
         (["observer.axes.valence=[interview]"], "observer.axes: interview does not read messages"),
@@ -155,6 +155,6 @@ WORDS = (
     ],
 )
 def test_each_mistake_in_the_observer_is_one_line(overrides: list[str], line: str, tmp_path: Path) -> None:
-    plus = ["+" + o if o.startswith(("observer.instruments.judge", "observer.axes.x")) else o for o in overrides]
+    plus = ["+" + o if o.startswith("observer.axes.x") else o for o in overrides]
     with pytest.raises(ScenarioError, match=line):
         prepare(scenario(*plus), tmp_path)

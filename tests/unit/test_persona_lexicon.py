@@ -10,7 +10,7 @@ import yaml
 from contagium.agents.persona import Persona
 from contagium.envs.message import Axes, Messages
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.persona_lexicon import PersonaLexicon
+from contagium.sim.observer.instruments.persona_lexicon import PersonaLexicon
 
 ROOT = Path(__file__).resolve().parents[2]
 

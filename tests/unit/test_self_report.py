@@ -8,7 +8,7 @@ import pytest
 from contagium.envs.message import AFFECT, Axes, Messages
 from contagium.envs.world import Report
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.self_report import SelfReport
+from contagium.sim.observer.instruments.self_report import SelfReport
 
 FEELINGS = {"calm": (0.5, -0.6, 0.3), "at ease": (0.5, -0.4, 0.2), "Angry": (-0.6, 0.7, 0.4)}
 

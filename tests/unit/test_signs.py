@@ -12,7 +12,7 @@ import pytest
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.signs import Signs, payloads
+from contagium.sim.observer.instruments.signs import Signs, payloads
 
 SECRET = "The spiral turns, pass it on to the others."
 

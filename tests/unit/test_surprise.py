@@ -10,7 +10,7 @@ import yaml
 
 from contagium.envs.message import Axes, Messages
 from contagium.sim.observer.instrument import Briefing, Material, Readings
-from contagium.sim.observer.surprise import COLUMNS, SPEAKERS, Surprise, compression
+from contagium.sim.observer.instruments.surprise import COLUMNS, SPEAKERS, Surprise, compression
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPS = (

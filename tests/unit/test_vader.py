@@ -6,7 +6,7 @@ import pytest
 from vaderSentiment import vaderSentiment as package
 
 from contagium.envs.rng import Streams
-from contagium.sim.observer.vader import Vader
+from contagium.sim.observer.language.vader import Vader
 
 FUNCTION_WORDS = (
     "the a of to and or nor but BUT so this never without doubt least LEAST at very no NO not kind sort just enough isn't table "

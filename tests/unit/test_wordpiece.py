@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import BertWordPieceTokenizer
 
-from contagium.sim.observer.wordpiece import WordPiece
+from contagium.sim.observer.language.wordpiece import WordPiece
 
 PIECES = (
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "spiral", "##s", "##ing", "mirror", "awake", "##n", "the", "caf", "##e"),

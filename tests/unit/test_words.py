@@ -6,7 +6,7 @@ import time
 import pytest
 
 from contagium.envs.rng import Streams
-from contagium.sim.observer.words import FAR, LEAD, Hit, Memo, Phrases, before, folded, latin, negated, pieces
+from contagium.sim.observer.language.words import FAR, LEAD, Hit, Memo, Phrases, before, folded, latin, negated, pieces
 
 
 def asserted(phrases: list[str], text: str) -> int:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contagium.agents.weights import cache_folder
-from contagium.sim.observer.directions import FOLDS, METHOD, Contrast, Fit, fit, keep, load, read_contrasts, tasks
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.language.directions import FOLDS, METHOD, Contrast, Fit, fit, keep, load, read_contrasts, tasks
+from contagium.sim.observer.language.vectors import vectors
+from contagium.sim.observer.language.words import latin
 from contagium.sim.observer.texts import fingerprint, read_texts_aside
-from contagium.sim.observer.vectors import vectors
-from contagium.sim.observer.words import latin
 
 
 class Direction:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.language.vader import Vader
+from contagium.sim.observer.language.words import Memo, Phrases, latin, pieces
 from contagium.sim.observer.texts import fingerprint, read_texts
-from contagium.sim.observer.vader import Vader
-from contagium.sim.observer.words import Memo, Phrases, latin, pieces
 
 EXCITED = (
     "excit* thrill* ecsta* elat* euphor* delighted overjoyed amazed amazing astonish* astound* awe awed stunned stunning wow "

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from contagium.agents.persona import Persona
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.language.vectors import vectors
+from contagium.sim.observer.language.words import latin
 from contagium.sim.observer.texts import fingerprint, read_texts_aside
-from contagium.sim.observer.vectors import vectors
-from contagium.sim.observer.words import latin
 
 
 class Embedding:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from contagium.agents.persona import Persona
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.language.words import Phrases, latin, pieces
 from contagium.sim.observer.texts import fingerprint, read_texts
-from contagium.sim.observer.words import Phrases, latin, pieces
 
 
 class PersonaLexicon:

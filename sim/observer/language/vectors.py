@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contagium.agents.weights import MINILM, fetch
-from contagium.sim.observer.words import latin
+from contagium.sim.observer.language.words import latin
 
 if TYPE_CHECKING:
-    from contagium.sim.observer.encoder import Encoder
+    from contagium.sim.observer.language.encoder import Encoder
 
 Array = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class Vectors:
     @property
     def encoder(self) -> Encoder:
         """Raises `WeightsError` where the model cannot be had, ValueError or OSError where it is not one."""
-        from contagium.sim.observer.encoder import Encoder  # heavy, and of no use to a run without texts
+        from contagium.sim.observer.language.encoder import Encoder  # heavy, and of no use to a run without texts
 
         with self._lock:
             if self._encoder is None:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from contagium.agents.persona import Persona
 from contagium.agents.structured import Form
-from contagium.sim.observer.fence import bears_out
-from contagium.sim.observer.panel import Verdict
+from contagium.sim.observer.judging.fence import bears_out
+from contagium.sim.observer.judging.panel import Verdict
 from contagium.sim.observer.texts import legible
 
 NO_JSON, NOT_IN_FORM, CUT_OFF = "no JSON", "not in the form", "cut off"

@@ -14,10 +14,10 @@ from pydantic import Field
 
 from contagium.agents.backends.backend import Backend, BackendError, Request, Sampling, Turn
 from contagium.envs.rng import Streams
-from contagium.sim.observer.fence import fenced, mark_of
 from contagium.sim.observer.instrument import INTERVIEW, MESSAGE, THOUGHT, Briefing, Channel, Material, Readings
-from contagium.sim.observer.panel import Verdict, as_readings, median, spread
-from contagium.sim.observer.rubric import CUT_OFF, NO_JSON, NOT_IN_FORM, PERSONAS, Rubric, Sheet
+from contagium.sim.observer.judging.fence import fenced, mark_of
+from contagium.sim.observer.judging.panel import Verdict, as_readings, median, spread
+from contagium.sim.observer.judging.rubric import CUT_OFF, NO_JSON, NOT_IN_FORM, PERSONAS, Rubric, Sheet
 from contagium.sim.observer.texts import ILLEGIBLE, fingerprint, legible, spoken
 
 RETEST = "retest"

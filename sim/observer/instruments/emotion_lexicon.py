@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.language.words import LINE_END, Hit, Memo, Phrases, before, folded, latin, negated, pieces
 from contagium.sim.observer.texts import fingerprint, read_texts
-from contagium.sim.observer.words import LINE_END, Hit, Memo, Phrases, before, folded, latin, negated, pieces
 
 _OWN = "i me my mine myself we us our ours ourselves"
 _OTHER = (

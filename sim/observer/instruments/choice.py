@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contagium.agents.structured import fold
 from contagium.sim.observer.instrument import ACT, Briefing, Material, Readings
-from contagium.sim.observer.interview import Place
+from contagium.sim.observer.instruments.interview import Place
 from contagium.sim.observer.texts import fingerprint
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.sim.observer.wordpiece import WordPiece
+from contagium.sim.observer.language.wordpiece import WordPiece
 
 Array = NDArray[np.float32]
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from vaderSentiment import vaderSentiment as package
 
+from contagium.sim.observer.language.words import Memo
 from contagium.sim.observer.texts import fingerprint
-from contagium.sim.observer.words import Memo
 
 DAMPING = (1.0, 0.95, 0.9)  # of a booster one, two, three words ahead
 
