@@ -42,8 +42,8 @@ def shipped(wheel: Path) -> dict[str, bytes]:
 def test_the_wheel_holds_the_four_floors_and_nothing_else(wheel: Path) -> None:
     found = shipped(wheel)
     assert {name.split("/")[0] for name in found} == {"contagium"}
-    source = [p for floor in FLOORS for kind in ("*.py", "*.yaml") for p in (ROOT / floor).rglob(kind)]
-    assert any(path.suffix == ".yaml" for path in source)
+    source = [p for floor in FLOORS for kind in ("*.py", "*.yaml", "*.csv") for p in (ROOT / floor).rglob(kind)]
+    assert {path.suffix for path in source} == {".py", ".yaml", ".csv"}
     expected = {f"contagium/{p.relative_to(ROOT)}": p.read_bytes() for p in source}
     assert {name: found.get(name) for name in expected} == expected
 

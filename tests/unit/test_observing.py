@@ -104,8 +104,12 @@ def test_an_interrupted_run_keeps_the_step_that_was_being_read(tmp_path: Path, m
         return await speak(self, request)
 
     monkeypatch.setattr(Parrot, "complete", stops)
-    with pytest.raises(KeyboardInterrupt):
-        record(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            record(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     log = open_run(tmp_path)
     assert log.meta["status"] == "interrupted"
     assert log.table("step")["step"].tolist() == [0, 1, 2]
