@@ -19,9 +19,9 @@ from scipy.sparse import csc_matrix
 from scipy.stats import binomtest
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind import auc
 from contagium.sim.analysis.blind_search import WINDOW, Blind, search
 from contagium.sim.analysis.uptake import contacts, uptake
+from contagium.sim.observer.roc import area
 
 TOKEN = "xylem"
 """The word that spreads, rises or is somebody's own. No background word is written like it."""
@@ -143,7 +143,7 @@ def known(runs: int) -> Iterator[str]:
         for beta in (0.05, 0.1):
             seeded = [scores(World(agents=agents, beta=beta), 10_000 + seed) for seed in range(runs)]
             label = np.arange(2 * runs) >= runs
-            areas = [auc(np.nan_to_num(side, nan=-9.0), label) for side in np.array(clean + seeded).T]
+            areas = [area(side[label], side[~label]) for side in np.nan_to_num(np.array(clean + seeded).T, nan=-9.0)]
             yield f"| {agents}, 24 | {beta} | {areas[0]:.2f} | {areas[1]:.2f} |"
 
 

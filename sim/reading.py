@@ -67,7 +67,7 @@ class Run:
             raise LogError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
         if (packed := self._packed(name)) is not None:
             return packed
-        rows = self._rows(f'SELECT * FROM "{name}" ORDER BY rowid')
+        rows = self.rows(f'SELECT * FROM "{name}" ORDER BY rowid')
         return pd.DataFrame.from_records(rows, columns=list(columns(name)))
 
     def _packed(self, name: str, of: NDArray[np.int64] | None = None) -> pd.DataFrame | None:
@@ -81,11 +81,12 @@ class Run:
     def meta(self) -> dict[str, Any]:
         """Facts about the run: scenario, seed, versions, axes, instruments, whether it finished."""
         try:
-            return {key: json.loads(value) for key, value in self._rows("SELECT key, value FROM meta")}
+            return {key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")}
         except (TypeError, ValueError) as error:
             raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
-    def _rows(self, query: str, given: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, given: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        """Rows picked where they lie, for what would not fit into memory as a table."""
         try:
             return self._connection.execute(query, given).fetchall()
         except sqlite3.Error as error:
@@ -144,7 +145,7 @@ class Run:
         )
         path = f'$."{column}"'
         found = pd.DataFrame.from_records(
-            self._rows(query, (path, instrument, channel, path)), columns=["step", "id", "agent", "value"]
+            self.rows(query, (path, instrument, channel, path)), columns=["step", "id", "agent", "value"]
         )
         return found.astype({"value": np.float64})
 

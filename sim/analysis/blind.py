@@ -17,9 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
-from scipy.stats import rankdata
 
 from contagium.agents.weights import MINILM, cached
 from contagium.envs.message import SHOWN
@@ -32,6 +30,7 @@ from contagium.sim.analysis.uptake import contacts, uptake
 from contagium.sim.log import LogError, Run, open_run
 from contagium.sim.observer.language.vectors import vectors
 from contagium.sim.observer.observer import STATED
+from contagium.sim.observer.roc import area
 
 TEXTS = 5000
 """Distinct texts up to which meaning is looked at: the encoder reads some 60 a second."""
@@ -96,10 +95,11 @@ def oracle(run: Run, found: Blind, strain: str | None = None) -> Oracle:
     read = said[strain] if strain in said else pd.Series(np.nan, index=said.index)
     weight = said["id"].map(found.weights).fillna(0.0)
     by_agent = pd.DataFrame({"blind": weight, "oracle": read}).groupby(said["sender"]).max()
-    was_read = by_agent["oracle"].notna().to_numpy()
     score, p, ratio = _knowing(run, said, strain, found)
-    by_words = auc(by_agent["blind"].to_numpy(), case)
-    by_reading = auc(by_agent["oracle"].to_numpy()[was_read], case[was_read])
+    blindly, known = by_agent["blind"].to_numpy(), by_agent["oracle"].to_numpy()
+    was_read = ~np.isnan(known)
+    by_words = area(blindly[case], blindly[~case])
+    by_reading = area(known[case & was_read], known[~case & was_read])
     return Oracle(strain, kind, len(speakers), int(case.sum()), by_words, by_reading, score, p, ratio)
 
 
@@ -123,15 +123,6 @@ def _showing(run: Run, strain: str) -> pd.Series:
         return pd.Series([], dtype=np.int64)
     first = pd.concat(read).dropna(subset=["value"]).drop_duplicates("id")
     return first.loc[first["value"] >= first["enter"], "id"]
-
-
-def auc(score: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
-    """The probability that a random positive scores above a random negative, ties counted half (Hanley & McNeil 1982)."""
-    positive, negative = int(label.sum()), int((~label).sum())
-    if not positive or not negative:
-        return float("nan")
-    ranks = rankdata(score)[label].sum()
-    return float((ranks - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def blind_section(found: Blind, beside: Oracle | None, names: Mapping[int, str]) -> str:

@@ -148,9 +148,7 @@ class Observer:
         Doses of both are on the scale of outright expressions, so that either kind is credited fairly as a cause.
         """
         ids, sender, step, tracker = material.messages.id, material.messages.sender, material.step, self.trackers[strain]
-        spoken, stated = (
-            public.nothing if (read := public.read(name, strain)) is None else read for name in (self._case.instrument, STATED)
-        )
+        spoken, stated = (public.known(name, strain) for name in (self._case.instrument, STATED))
         outright = ~np.isnan(stated)
         detection: Detection = self._detection[strain]
         value = np.where(outright, stated, spoken)
@@ -162,9 +160,9 @@ class Observer:
         tracker.show(ids, np.where(held, dose, 0.0).astype(np.float64))
         parts = [tracker.read(step, sender[known], reached[known], held[known], certain=outright[known])]
         if (rule := self._case.shedding) is not None:
-            asks = public.read(rule.instrument, f"{strain}.{rule.facet}")
-            heard = np.zeros(len(ids), dtype=bool) if asks is None else ~np.isnan(asks)
-            parts.append(tracker.shed(step, sender[heard], asks[heard] >= rule.enter if asks is not None else heard[heard]))
+            asks = public.known(rule.instrument, f"{strain}.{rule.facet}")
+            heard = ~np.isnan(asks)
+            parts.append(tracker.shed(step, sender[heard], asks[heard] >= rule.enter))
         if self._case.carrier is not None:
             parts.append(tracker.asked(step, *self._answered(strain, self._case.carrier, readings)))
         moves = CaseMoves.join(parts)
@@ -227,6 +225,11 @@ class _Public:
             if one.channel == MESSAGE and len(one.ids):
                 self._by_column |= {(one.instrument, column): (one, k) for k, column in enumerate(one.columns)}
         self.nothing = np.full(len(ids), np.nan, dtype=np.float32)
+
+    def known(self, instrument: str, column: str) -> NDArray[np.float32]:
+        """A column for each message, (n,), NaN where it has no good reading."""
+        read = self.read(instrument, column)
+        return self.nothing if read is None else read
 
     def read(self, instrument: str, column: str) -> NDArray[np.float32] | None:
         """A column for each message, (n,), NaN where it has no good reading; None where the instrument read none at all."""

@@ -69,6 +69,18 @@ def roc(scores: Readings, labels: NDArray[np.bool_]) -> Curve:
     return Curve(threshold, np.r_[0.0, hits / labels.sum()], np.r_[0.0, (last + 1 - hits) / (~labels).sum()])
 
 
+def area(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
+    """The chance that a positive score lies above a negative one, a tie counting half; NaN where there are none of a kind.
+
+    Source: Mann & Whitney 1947; Hanley & McNeil 1982.
+    """
+    m, n = len(positive), len(negative)
+    if not m or not n:
+        return float("nan")
+    above = rankdata(np.concatenate([positive, negative]))[:m].sum() - m * (m + 1) / 2
+    return float(above / (m * n))
+
+
 def auc(scores: Readings, labels: NDArray[np.bool_]) -> Measured:
     """The chance that a positive reads above a negative, ties half, NaN left out, with a 95% interval.
 

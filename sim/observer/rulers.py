@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,8 +118,7 @@ class Rulers:
         said["first"] = said.groupby("text")["id"].transform("min")
         again = said[said["id"] != said["first"]].head(MOST_UNITS)
         wanted = json.dumps([*again["id"].tolist(), *again["first"].unique().tolist()])
-        rows = _rows(
-            self.run,
+        rows = self.run.rows(
             "SELECT instrument, id, scores FROM reading WHERE channel = ? AND id IN (SELECT value FROM json_each(?))"
             " AND status = 'ok' AND instrument NOT LIKE ? ORDER BY rowid",
             (MESSAGE, wanted, f"%{RETEST}"),
@@ -145,8 +142,7 @@ def _by_judge(panel: Sequence[Rater]) -> dict[str, list[Rater]]:
 
 def rulers(run: Run) -> Rulers:
     """What was read in `run`, by whom. LogError: its log cannot be read."""
-    rows = _rows(
-        run,
+    rows = run.rows(
         # Readings that can fail apart differ in their columns, so in the first of them.
         "SELECT instrument, channel, status, reason, COUNT(*), MIN(scores) FROM reading"
         " GROUP BY instrument, channel, substr(scores, 1, instr(scores, ':')), status, reason ORDER BY MIN(rowid)",
@@ -177,12 +173,3 @@ def _enters(meta: dict[str, Any]) -> Iterator[tuple[tuple[str, str], float]]:
     for persona in (scenario.get("persona", {}), *scenario.get("rivals", {}).values()):
         for instrument, rule in persona.get("detection", {}).items():
             yield (persona["name"], instrument), float(rule["enter"])
-
-
-def _rows(run: Run, query: str, given: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-    """Rows of a log, picked where they lie: a frame of all readings of a long run would not fit in memory."""
-    try:
-        with closing(sqlite3.connect(f"{run.path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, given).fetchall()
-    except sqlite3.Error as error:
-        raise LogError(f"cannot read the event log {run.path}: {error}") from error

@@ -15,12 +15,13 @@ from scipy.sparse import csc_matrix
 from scipy.stats import hypergeom
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind import auc, blind, blind_section, main, oracle
+from contagium.sim.analysis.blind import blind, blind_section, main, oracle
 from contagium.sim.analysis.blind_features import MEANING, STYLE, features, style, tokenise
 from contagium.sim.analysis.blind_search import search
 from contagium.sim.analysis.rise import rise
 from contagium.sim.analysis.uptake import Contacts, contacts, step_down, uptake
 from contagium.sim.log import open_run
+from contagium.sim.observer.roc import area
 
 Make = Callable[..., Any]
 AGENTS = 12
@@ -165,8 +166,9 @@ def test_meaning_has_ends_and_a_fixed_sign() -> None:
 
 def test_auc_counts_ties_half() -> None:
     label = np.array([False, False, True, True])
-    assert auc(np.array([0.0, 1, 1, 2]), label) == 3.5 / 4
-    assert np.isnan(auc(np.zeros(4), label | True))
+    score = np.array([0.0, 1, 1, 2])
+    assert area(score[label], score[~label]) == 3.5 / 4
+    assert np.isnan(area(np.zeros(4), np.empty(0)))
 
 
 @pytest.mark.parametrize("text", ["", "\x00\u202e\ud800", "a " * 500_000, "سلام דין hello", "}{%s<script>", "🌀" * 9000])

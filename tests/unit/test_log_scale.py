@@ -115,7 +115,7 @@ def test_what_is_packed_is_what_rows_would_say(opened: tuple[Run, Run]) -> None:
         one, two = full.table(name), sampled.table(name)
         assert len(one) > 50
         pd.testing.assert_frame_equal(plain(one), plain(two), check_exact=True)
-        assert sampled._rows(f'SELECT COUNT(*) FROM "{name}"') == [(0,)]
+        assert sampled.rows(f'SELECT COUNT(*) FROM "{name}"') == [(0,)]
     assert full.sample is None
     some = np.array(sorted(set(full.causes["transition_id"]))[::3])
     pd.testing.assert_frame_equal(

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import rankdata
 
 from contagium.agents.persona import Contrast as Voice
 from contagium.agents.persona import Persona
 from contagium.agents.weights import say
+from contagium.sim.observer.roc import area
 from contagium.sim.observer.texts import fingerprint
 
 Array = NDArray[np.float64]
@@ -149,14 +149,14 @@ def fit(vectors: NDArray[np.float32], target: Array) -> Fit:
     spread = np.sqrt(np.mean(np.sum(x * x, axis=1)))
     x /= spread
     tried = [(_left_out(x, target, importance, ridge), ridge) for ridge in RIDGES]
-    held, ridge = max(tried, key=lambda one: _auc(one[0][high], one[0][low]))
+    held, ridge = max(tried, key=lambda one: area(one[0][high], one[0][low]))
     bottom, top = 1 / (low.sum() + 2), (high.sum() + 1) / (high.sum() + 2)  # no probability of exactly 0 or 1
     stretch, shift = _logistic(held[:, None], bottom + target * (top - bottom), importance, 0.0)
     slope, start = _logistic(x, target, importance, ridge)
     weight = slope * stretch[0] / spread
     offset = float(start * stretch[0] + shift - centre @ weight)
     right = (np.mean(stretch[0] * held[high] + shift > 0) + np.mean(stretch[0] * held[low] + shift < 0)) / 2
-    return Fit(weight, offset, _auc(held[high], held[low]), float(right), int(high.sum()), int(low.sum()))
+    return Fit(weight, offset, area(held[high], held[low]), float(right), int(high.sum()), int(low.sum()))
 
 
 def load(path: Path, key: str, width: int) -> Fit | None:
@@ -223,9 +223,3 @@ def _logistic(x: Array, target: Array, importance: Array, ridge: float) -> tuple
     # Not L-BFGS-B: its inner linear algebra starts threads that cost more than the work.
     best = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, hessp=curvature, method="Newton-CG")
     return best.x[:-1], float(best.x[-1])
-
-
-def _auc(high: Array, low: Array) -> float:
-    """The chance that one of `high` lies above one of `low`, a tie counting half (Mann & Whitney 1947)."""
-    ranks = rankdata(np.concatenate([high, low]))[: len(high)]
-    return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
