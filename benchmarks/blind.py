@@ -19,8 +19,8 @@ from scipy.sparse import csc_matrix
 from scipy.stats import binomtest
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind_search import WINDOW, Blind, search
-from contagium.sim.analysis.uptake import contacts, uptake
+from contagium.sim.analysis.blind.search import WINDOW, Blind, search
+from contagium.sim.analysis.blind.uptake import contacts, uptake
 from contagium.sim.observer.roc import area
 
 TOKEN = "xylem"

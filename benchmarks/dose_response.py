@@ -45,7 +45,7 @@ from contagium.agents.prompt import render, system_text
 from contagium.agents.weights import WeightsError
 from contagium.envs.message import Axes, Messages
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.style import STYLE, legend_below
+from contagium.sim.analysis.figures.style import STYLE, legend_below
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError, build
 from contagium.sim.observer.instrument import Briefing, Material

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from contagium.agents.persona import Persona
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.style import STYLE
+from contagium.sim.analysis.figures.style import STYLE
 from contagium.sim.observer.roc import Curve, roc, threshold_at
 
 Columns = dict[str, NDArray[np.float64]]

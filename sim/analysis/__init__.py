@@ -4,30 +4,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contagium.sim.analysis.adoption import adoptions, persona_scores
-    from contagium.sim.analysis.affect import affect_curves
-    from contagium.sim.analysis.choices import choice_slopes, felt_choices
-    from contagium.sim.analysis.epidemic import attack_rate, compartment_curves, final_size, onsets, peak_prevalence
+    from contagium.sim.analysis.emotion.affect import affect_curves
+    from contagium.sim.analysis.emotion.choices import choice_slopes, felt_choices
     from contagium.sim.analysis.outputs import write_outputs
-    from contagium.sim.analysis.reproduction import Estimate, reproduction_number
+    from contagium.sim.analysis.spread.adoption import adoptions, persona_scores
+    from contagium.sim.analysis.spread.epidemic import attack_rate, compartment_curves, final_size, onsets, peak_prevalence
+    from contagium.sim.analysis.spread.reproduction import Estimate, reproduction_number
+    from contagium.sim.analysis.spread.tree import transmission_tree
     from contagium.sim.analysis.summary import summarise
-    from contagium.sim.analysis.tree import transmission_tree
 
 _HOMES = {
-    "Estimate": "reproduction",
-    "adoptions": "adoption",
-    "affect_curves": "affect",
-    "attack_rate": "epidemic",
-    "choice_slopes": "choices",
-    "compartment_curves": "epidemic",
-    "felt_choices": "choices",
-    "final_size": "epidemic",
-    "onsets": "epidemic",
-    "peak_prevalence": "epidemic",
-    "persona_scores": "adoption",
-    "reproduction_number": "reproduction",
+    "Estimate": "spread.reproduction",
+    "adoptions": "spread.adoption",
+    "affect_curves": "emotion.affect",
+    "attack_rate": "spread.epidemic",
+    "choice_slopes": "emotion.choices",
+    "compartment_curves": "spread.epidemic",
+    "felt_choices": "emotion.choices",
+    "final_size": "spread.epidemic",
+    "onsets": "spread.epidemic",
+    "peak_prevalence": "spread.epidemic",
+    "persona_scores": "spread.adoption",
+    "reproduction_number": "spread.reproduction",
     "summarise": "summary",
-    "transmission_tree": "tree",
+    "transmission_tree": "spread.tree",
     "write_outputs": "outputs",
 }
 

@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 
 from contagium.agents.policy import name_of
 from contagium.envs.message import AFFECT, SHOWN
-from contagium.sim.analysis.adoption import Scores, adoptions, persona_scores
-from contagium.sim.analysis.affect import affect_curves
-from contagium.sim.analysis.epidemic import (
+from contagium.sim.analysis.emotion.affect import affect_curves
+from contagium.sim.analysis.failures import Failures, failures
+from contagium.sim.analysis.figures.layout import (
+    Event,
+    NetworkLayout,
+    TreeLayout,
+    affect_range,
+    event_layout,
+    network_layout,
+    tree_layout,
+)
+from contagium.sim.analysis.spread.adoption import Scores, adoptions, persona_scores
+from contagium.sim.analysis.spread.epidemic import (
     Peak,
     Share,
     attack_rate,
@@ -24,18 +34,8 @@ from contagium.sim.analysis.epidemic import (
     peak_prevalence,
     states,
 )
-from contagium.sim.analysis.failures import Failures, failures
-from contagium.sim.analysis.layout import (
-    Event,
-    NetworkLayout,
-    TreeLayout,
-    affect_range,
-    event_layout,
-    network_layout,
-    tree_layout,
-)
-from contagium.sim.analysis.reproduction import Estimate, estimate
-from contagium.sim.analysis.tree import Chains, chains
+from contagium.sim.analysis.spread.reproduction import Estimate, estimate
+from contagium.sim.analysis.spread.tree import Chains, chains
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED
 

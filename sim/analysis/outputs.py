@@ -16,11 +16,11 @@ def write_outputs(run_dir: str | Path) -> dict[str, Any]:
     Each file is written aside and then put in place, so that none is ever half there. LogError: there is no readable run.
     """
     # Drawing and statistics are loaded only now, so that a run starts without them.
-    from contagium.sim.analysis.figures import draw
+    from contagium.sim.analysis.figures.run import draw
     from contagium.sim.analysis.findings import find
-    from contagium.sim.analysis.report import report
+    from contagium.sim.analysis.report.page import report
+    from contagium.sim.analysis.report.transcript import transcript
     from contagium.sim.analysis.summary import summarise
-    from contagium.sim.analysis.transcript import transcript
 
     directory, run = Path(run_dir), open_run(run_dir)
     try:

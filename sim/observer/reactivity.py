@@ -13,7 +13,7 @@ import pandas as pd
 
 from contagium.envs.message import AFFECT
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.epidemic import CASES, last_step, onsets, states
+from contagium.sim.analysis.spread.epidemic import CASES, last_step, onsets, states
 from contagium.sim.log import LogError, Run
 from contagium.sim.observer.agreement import LEVEL, MINIMUM_CLUSTERS, Measured, mean, measure, unmeasured
 

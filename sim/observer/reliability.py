@@ -229,6 +229,6 @@ def _reread(known: Rulers, axis: str) -> Iterator[Reread]:
 
 
 if __name__ == "__main__":
-    from contagium.sim.analysis.reliability_section import main
+    from contagium.sim.analysis.report.reliability import main
 
     sys.exit(main())

@@ -12,9 +12,9 @@ import pytest
 from scipy.stats import binom
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind_features import features
-from contagium.sim.analysis.blind_search import LEVEL, WINDOW, search
-from contagium.sim.analysis.uptake import contacts, uptake
+from contagium.sim.analysis.blind.features import features
+from contagium.sim.analysis.blind.search import LEVEL, WINDOW, search
+from contagium.sim.analysis.blind.uptake import contacts, uptake
 
 
 @pytest.fixture(scope="module")

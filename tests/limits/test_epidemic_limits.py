@@ -26,7 +26,7 @@ from contagium.agents.mechanistic.theory import outcomes as theory
 from contagium.agents.mechanistic.theory.degrees import poisson
 from contagium.envs.network import Network
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.growth import growth_rate
+from contagium.sim.analysis.spread.growth import growth_rate
 
 SIZE = 250_000
 S, I = 0, 1  # noqa: E741 - the names of compartments

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.growth import doubling_time, extinction_probability, growth_rate, reproduction_from_growth
-from contagium.sim.analysis.renewal import (
+from contagium.sim.analysis.spread.growth import doubling_time, extinction_probability, growth_rate, reproduction_from_growth
+from contagium.sim.analysis.spread.renewal import (
     cohort_reproduction,
     discretised_gamma,
     infectiousness,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import contagium
 from contagium.envs.rng import Streams
 from contagium.sim.analysis import reproduction_number
-from contagium.sim.analysis.reproduction import MINIMUM_CASES, fit_dispersion, interval
+from contagium.sim.analysis.spread.reproduction import MINIMUM_CASES, fit_dispersion, interval
 from contagium.sim.log import EventLog, Run
 
 # Secondary cases of 152 cases of Ebola in Guinea, 2014: those that caused any; 109 caused none. Source: Althaus 2015.

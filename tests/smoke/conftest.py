@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from contagium.sim.__main__ import _run
-from contagium.sim.analysis.figures import Picture
+from contagium.sim.analysis.figures.run import Picture
 
 SMALL = ("steps=2", "population.size=6")
 
@@ -37,7 +37,7 @@ def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
     def run(*arguments: str, rendered: bool = False) -> int:
         with monkeypatch.context() as patch:
             if not rendered:
-                patch.setattr("contagium.sim.analysis.figures._picture", _sketch)
+                patch.setattr("contagium.sim.analysis.figures.run._picture", _sketch)
             return _run(["contagium", *arguments])
 
     return run

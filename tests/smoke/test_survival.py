@@ -128,7 +128,7 @@ def _live(made: Scenario, directory: Path, resume: bool) -> None:
 
 
 PRELOADED = [
-    *("pytest", "hydra", "contagium.sim.application", "contagium.sim.analysis.figures", "contagium.sim.analysis.report"),
+    *("pytest", "hydra", "contagium.sim.application", "contagium.sim.analysis.figures.run", "contagium.sim.analysis.report.page"),
     *(
         "contagium.sim.observer.instruments.lexicon",
         "contagium.sim.observer.instruments.persona_lexicon",

@@ -18,9 +18,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import contagium
-from contagium.sim.analysis import figures, style, write_outputs
+from contagium.sim.analysis import write_outputs
+from contagium.sim.analysis.figures import run as figures
+from contagium.sim.analysis.figures import style
+from contagium.sim.analysis.figures.layout import affect_range, event_layout
 from contagium.sim.analysis.findings import find
-from contagium.sim.analysis.layout import affect_range, event_layout
 from contagium.sim.analysis.text import clip, html_text, markdown_text, visible
 from contagium.sim.log import EventLog, LogError, open_run
 

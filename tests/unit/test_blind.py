@@ -15,11 +15,11 @@ from scipy.sparse import csc_matrix
 from scipy.stats import hypergeom
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind import blind, blind_section, main, oracle
-from contagium.sim.analysis.blind_features import MEANING, STYLE, features, style, tokenise
-from contagium.sim.analysis.blind_search import search
-from contagium.sim.analysis.rise import rise
-from contagium.sim.analysis.uptake import Contacts, contacts, step_down, uptake
+from contagium.sim.analysis.blind.detection import blind, blind_section, main, oracle
+from contagium.sim.analysis.blind.features import MEANING, STYLE, features, style, tokenise
+from contagium.sim.analysis.blind.rise import rise
+from contagium.sim.analysis.blind.search import search
+from contagium.sim.analysis.blind.uptake import Contacts, contacts, step_down, uptake
 from contagium.sim.log import open_run
 from contagium.sim.observer.roc import area
 
@@ -57,7 +57,7 @@ def test_a_search_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     made, used = one_step((1, 2, 3, 4))
     both = csc_matrix(np.hstack([used.toarray(), ~used.toarray()]))
     whole = uptake(made, both, 99, rng())
-    monkeypatch.setattr("contagium.sim.analysis.uptake.CELLS", 1)
+    monkeypatch.setattr("contagium.sim.analysis.blind.uptake.CELLS", 1)
     parts = uptake(made, both, 99, rng())
     assert np.array_equal(whole.p, parts.p, equal_nan=True)
     assert np.array_equal(whole.score, parts.score, equal_nan=True)

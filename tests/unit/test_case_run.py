@@ -11,10 +11,10 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from contagium.sim.analysis.epidemic import CASES, compartment_curves, onsets, states
 from contagium.sim.analysis.findings import find
 from contagium.sim.analysis.outputs import write_outputs
-from contagium.sim.analysis.report import headline
+from contagium.sim.analysis.report.page import headline
+from contagium.sim.analysis.spread.epidemic import CASES, compartment_curves, onsets, states
 from contagium.sim.build import ScenarioError
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import Run, open_run

@@ -15,7 +15,7 @@ from contagium.envs.rng import Streams
 from contagium.sim import sample
 from contagium.sim.analysis import choice_slopes, felt_choices
 from contagium.sim.analysis.findings import find
-from contagium.sim.analysis.report import report
+from contagium.sim.analysis.report.page import report
 from contagium.sim.analysis.summary import summarise
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import LogError, Run, open_run

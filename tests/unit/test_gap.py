@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.gaps import gap_rows, gap_table
+from contagium.sim.analysis.emotion.gaps import gap_rows, gap_table
 from contagium.sim.observer.gap import gaps
 from contagium.sim.observer.instrument import Readings
 

@@ -18,8 +18,8 @@ from contagium.envs.rng import Streams
 from contagium.envs.world import Act
 from contagium.sim import footprint, sample
 from contagium.sim.analysis import write_outputs
+from contagium.sim.analysis.figures.layout import breadth_first, network_layout
 from contagium.sim.analysis.findings import find
-from contagium.sim.analysis.layout import breadth_first, network_layout
 from contagium.sim.analysis.summary import summarise
 from contagium.sim.build import ScenarioError
 from contagium.sim.laboratory import prepare

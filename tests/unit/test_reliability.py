@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.reliability_section import main, reliability_section
+from contagium.sim.analysis.report.reliability import main, reliability_section
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import LogError, Run, open_run
 from contagium.sim.observer.reactivity import across, compare, differing_keys, reactivity

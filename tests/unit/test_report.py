@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contagium.sim.analysis.findings import find
-from contagium.sim.analysis.report import report
+from contagium.sim.analysis.report.page import report
 from contagium.sim.analysis.summary import summarise
 from contagium.sim.log import open_run
 

@@ -23,7 +23,7 @@ from contagium.agents.backends.backend import BackendError, Completion, Request
 from contagium.agents.backends.parrot import Parrot
 from contagium.envs.rng import Streams
 from contagium.sim import __main__ as application
-from contagium.sim.analysis import figures
+from contagium.sim.analysis.figures import run as figures
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import LogError, Run, digest, open_run
 from contagium.sim.record import Recorder

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind_features import Encode, Features, features
-from contagium.sim.analysis.rise import rise
-from contagium.sim.analysis.uptake import Contacts, Uptake, contacts, uptake
+from contagium.sim.analysis.blind.features import Encode, Features, features
+from contagium.sim.analysis.blind.rise import rise
+from contagium.sim.analysis.blind.uptake import Contacts, Uptake, contacts, uptake
 
 WINDOW = 2
 """Steps for which what was heard counts."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix
 
-from contagium.sim.analysis.uptake import Contacts, Floats, Ints, step_down
+from contagium.sim.analysis.blind.uptake import Contacts, Floats, Ints, step_down
 
 EDGE = 8
 """A rise is looked for where at least one in so many turns lies on either side of it."""

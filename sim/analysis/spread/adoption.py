@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.epidemic import chosen_strain, last_step, measure_of, onsets
+from contagium.sim.analysis.spread.epidemic import chosen_strain, last_step, measure_of, onsets
 from contagium.sim.log import Run
 
 COPIED_FROM = 0.5

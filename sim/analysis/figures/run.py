@@ -17,10 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.adoption import MISSING, SILENT, UNREAD, Scores
-from contagium.sim.analysis.findings import Findings
-from contagium.sim.analysis.layout import Event, NetworkLayout, TreeLayout
-from contagium.sim.analysis.style import (
+from contagium.sim.analysis.figures.layout import Event, NetworkLayout, TreeLayout
+from contagium.sim.analysis.figures.style import (
     AFFECT_COLOURS,
     AFFECT_STYLES,
     COLOURS,
@@ -33,6 +31,8 @@ from contagium.sim.analysis.style import (
     legend_below,
     say,
 )
+from contagium.sim.analysis.findings import Findings
+from contagium.sim.analysis.spread.adoption import MISSING, SILENT, UNREAD, Scores
 from contagium.sim.sample import ROOTS
 
 DENSE = 500

@@ -8,13 +8,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from contagium.sim.analysis.adoption import COPIED_FROM
-from contagium.sim.analysis.blind import blind, blind_section, oracle
-from contagium.sim.analysis.choices import choice_slopes
-from contagium.sim.analysis.figures import Picture
+from contagium.sim.analysis.blind.detection import blind, blind_section, oracle
+from contagium.sim.analysis.emotion.choices import choice_slopes
+from contagium.sim.analysis.emotion.gaps import gap_rows
+from contagium.sim.analysis.figures.run import Picture
 from contagium.sim.analysis.findings import Findings, Spread
-from contagium.sim.analysis.gaps import gap_rows
-from contagium.sim.analysis.reliability_section import reliability_section
+from contagium.sim.analysis.report.reliability import reliability_section
+from contagium.sim.analysis.spread.adoption import COPIED_FROM
 from contagium.sim.analysis.text import clip, html_said, html_text
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED

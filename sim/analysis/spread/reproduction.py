@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contagium.sim.analysis.epidemic import last_step
-from contagium.sim.analysis.tree import Chains, chains
+from contagium.sim.analysis.spread.epidemic import last_step
+from contagium.sim.analysis.spread.tree import Chains, chains
 from contagium.sim.log import Run
 
 MINIMUM_CASES = 5

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.tree import Chains
+from contagium.sim.analysis.spread.tree import Chains
 from contagium.sim.log import Run
 from contagium.sim.sample import NEAR, ROOTS
 

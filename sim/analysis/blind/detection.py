@@ -22,11 +22,11 @@ from scipy.sparse import csc_matrix
 from contagium.agents.weights import MINILM, cached
 from contagium.envs.message import SHOWN
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.blind_features import Encode
-from contagium.sim.analysis.blind_search import LEVEL, PERMUTATIONS, WINDOW, Blind, Trace, search, with_words
-from contagium.sim.analysis.epidemic import chosen_strain, onsets
+from contagium.sim.analysis.blind.features import Encode
+from contagium.sim.analysis.blind.search import LEVEL, PERMUTATIONS, WINDOW, Blind, Trace, search, with_words
+from contagium.sim.analysis.blind.uptake import contacts, uptake
+from contagium.sim.analysis.spread.epidemic import chosen_strain, onsets
 from contagium.sim.analysis.text import clip, html_said, html_text, visible
-from contagium.sim.analysis.uptake import contacts, uptake
 from contagium.sim.log import LogError, Run, open_run
 from contagium.sim.observer.language.vectors import vectors
 from contagium.sim.observer.observer import STATED
@@ -225,7 +225,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from contagium.sim.analysis.epidemic import last_step
+from contagium.sim.analysis.spread.epidemic import last_step
 from contagium.sim.log import Run
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.epidemic import onsets
+from contagium.sim.analysis.spread.epidemic import onsets
 from contagium.sim.log import Run
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
-from contagium.sim.analysis.layout import NAME
+from contagium.sim.analysis.figures.layout import NAME
 from contagium.sim.analysis.text import visible
 
 COLOURS = {"S": "#56B4E9", "E": "#E69F00", "C": "#CC79A7", "I": "#D55E00", "H": "#0072B2", "R": "#009E73"}

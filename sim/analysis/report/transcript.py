@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from contagium.sim.analysis.epidemic import CASES, moves
 from contagium.sim.analysis.findings import Findings
+from contagium.sim.analysis.spread.epidemic import CASES, moves
 from contagium.sim.analysis.text import clip, markdown_text
 from contagium.sim.log import Run
 

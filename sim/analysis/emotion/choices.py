@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from contagium.agents.strategies import fitted_slope
-from contagium.sim.analysis.epidemic import last_step
+from contagium.sim.analysis.spread.epidemic import last_step
 from contagium.sim.log import LogError, Run
 
 
