@@ -92,6 +92,16 @@ class Run:
         except sqlite3.Error as error:
             raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
+    def numbers(self, query: str, dtype: Sequence[tuple[str, str]], given: tuple[str, ...] = ()) -> NDArray[Any]:
+        """What a query finds, as a structured array: for millions of rows, in a tenth of the memory of a data frame.
+
+        dtype: name and NumPy type of each column the query gives, in order; a NULL has to be made a number in the query.
+        """
+        try:
+            return np.fromiter(self._connection.execute(query, given), dtype=list(dtype))
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise LogError(f"cannot read the event log {self.path}: {error}") from error
+
     @cached_property
     def agents(self) -> pd.DataFrame:
         return self.table("agent")

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from contagium.sim.analysis.emotion.affect import affect_curves
     from contagium.sim.analysis.emotion.choices import choice_slopes, felt_choices
+    from contagium.sim.analysis.estimate import Estimate
     from contagium.sim.analysis.outputs import write_outputs
     from contagium.sim.analysis.spread.adoption import adoptions, persona_scores
     from contagium.sim.analysis.spread.epidemic import attack_rate, compartment_curves, final_size, onsets, peak_prevalence
-    from contagium.sim.analysis.spread.reproduction import Estimate, reproduction_number
+    from contagium.sim.analysis.spread.reproduction import reproduction_number
     from contagium.sim.analysis.spread.tree import transmission_tree
     from contagium.sim.analysis.summary import summarise
 
 _HOMES = {
-    "Estimate": "spread.reproduction",
+    "Estimate": "estimate",
     "adoptions": "spread.adoption",
     "affect_curves": "emotion.affect",
     "attack_rate": "spread.epidemic",

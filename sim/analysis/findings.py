@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from contagium.agents.policy import name_of
 from contagium.envs.message import AFFECT, SHOWN
 from contagium.sim.analysis.emotion.affect import affect_curves
+from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.failures import Failures, failures
 from contagium.sim.analysis.figures.layout import (
     Event,
@@ -34,7 +35,7 @@ from contagium.sim.analysis.spread.epidemic import (
     peak_prevalence,
     states,
 )
-from contagium.sim.analysis.spread.reproduction import Estimate, estimate
+from contagium.sim.analysis.spread.reproduction import estimate
 from contagium.sim.analysis.spread.tree import Chains, chains
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED

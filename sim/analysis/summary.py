@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.failures import Failures
 from contagium.sim.analysis.findings import Findings, Spread, find
 from contagium.sim.analysis.spread.adoption import COPIED, NO_TEXT, OWN_WORDS
-from contagium.sim.analysis.spread.reproduction import Estimate
 from contagium.sim.log import Run
 from contagium.sim.schema import SCHEMA_VERSION
 

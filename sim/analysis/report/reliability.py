@@ -5,35 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from contagium.sim.analysis.text import clip, html_text, visible
+from contagium.sim.analysis.tables import Table, html_table, number, show
+from contagium.sim.analysis.text import clip, html_text
 from contagium.sim.log import LogError, Run, open_run
 from contagium.sim.observer.agreement import Measured, share
 from contagium.sim.observer.reactivity import Reactivity, reactivity
 from contagium.sim.observer.reliability import Reliability, reliability, smallest_seen
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table and the sentence that says what it shows."""
-
-    title: str
-    says: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def number(of: Measured, form: str = "z.2f") -> str:
-    """A number with its interval, or why there is none."""
-    if of.value is None:
-        return str(of.reason)
-    if of.low is None or of.high is None:
-        return f"{of.value:{form}}, {of.reason}"
-    return f"{of.value:{form}} ({of.low:{form}} to {of.high:{form}})"
 
 
 def percentage(of: Measured) -> str:
@@ -141,37 +123,10 @@ def twin_table(found: Reactivity) -> Table:
 def reliability_section(run: Run) -> str:
     """HTML for the run's report: what the log tells of how far its readings can be trusted."""
     found = reliability(run)
-    told = "".join(_html(table) for table in tables(found))
+    told = "".join(html_table(table) for table in tables(found))
     note = "In brackets 95% intervals, by resampling agents; of failed readings and same words, Wilson's."
     notes = [*found.notes, *([note] if told else [])]
     return told + "".join(f'<p class="soft">{html_text(note)}</p>' for note in notes)
-
-
-def _html(table: Table) -> str:
-    head = "".join(f"<th>{html_text(name)}</th>" for name in table.head)
-    rows = "".join("<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
-    caption = f"<caption><b>{html_text(table.title)}.</b> {html_text(table.says)}</caption>"
-    return f"<figure><table>{caption}<tr>{head}</tr>{rows}</table></figure>"
-
-
-def show(told: Iterable[Table], notes: Iterable[str], title: str) -> None:
-    """Print tables to the terminal."""
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(Text(visible(title), style="bold"))
-    for table in told:
-        grid = Grid(title=Text(f"\n{visible(table.title)}"), title_justify="left")
-        for name in table.head:
-            grid.add_column(Text(name))
-        for row in table.rows:
-            grid.add_row(*(Text(visible(cell)) for cell in row))
-        console.print(grid)
-        console.print(Text(visible(table.says)))
-    for note in notes:
-        console.print(Text(f"\n{visible(note)}"))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from contagium.agents.mechanistic.theory.outcomes import smallest_fixed_point
-from contagium.sim.analysis.spread.reproduction import MINIMUM_CASES, Estimate
+from contagium.sim.analysis.estimate import Estimate
+from contagium.sim.analysis.spread.reproduction import MINIMUM_CASES
 
 METHOD = "log-linear Poisson regression, errors scaled by overdispersion"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from contagium.sim.analysis.estimate import Estimate, unknown
 from contagium.sim.analysis.spread.epidemic import last_step
 from contagium.sim.analysis.spread.tree import Chains, chains
 from contagium.sim.log import Run
@@ -21,18 +21,6 @@ DISPERSION = (0.1, 1e4)
 2005), up to what cannot be told from a Poisson distribution. Without a lower end, counts that are all 0 would bound nothing."""
 
 METHOD = "early generations, negative-binomial profile likelihood"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95% interval. n: cases it rests on. reason: why there is no value; then value, low and high are None."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    method: str
-    n: int
-    reason: str | None = None
 
 
 def reproduction_number(run: Run, strain: str | None = None, kind: str = "case", window: int | None = None) -> Estimate:
@@ -57,19 +45,15 @@ def estimate(found: Chains, last: int, window: int | None = None) -> Estimate:
     """`reproduction_number` of chains that are already at hand; last: the last step done."""
     seeded = int(found.cases["index"].sum())
     if not seeded:
-        return _none("no index cases: there is no first generation to follow", 0)
+        return unknown("no index cases: there is no first generation to follow", 0, METHOD)
     if last < 0:
-        return _none("no step was done", 0)
+        return unknown("no step was done", 0, METHOD)
     counts = secondary_cases(found, last, math.ceil((last + 1) / 2) if window is None else window)
     if len(counts) < MINIMUM_CASES:
         only = "" if len(found.cases) > seeded else ", all of them index cases"
-        return _none(f"too few cases to say: {len(counts)}{only}", len(counts))
+        return unknown(f"too few cases to say: {len(counts)}{only}", len(counts), METHOD)
     low, high = interval(counts)
     return Estimate(float(counts.mean()), low, high, METHOD, len(counts))
-
-
-def _none(reason: str, n: int) -> Estimate:
-    return Estimate(None, None, None, METHOD, n, reason)
 
 
 def secondary_cases(found: Chains, last: int, window: int) -> NDArray[np.float64]:
