@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NUMERIC = {"INTEGER NOT NULL": "i8", "REAL NOT NULL": "f8", "INTEGER PRIMARY KEY": "i8"}
+"""Declarations of columns that hold numbers only, and the NumPy type of each."""
+
+ROWID = [("rowid", "i8")]
+
+REMEMBERED = 16
+"""Columns of readings that are kept in memory, for they are asked for again and again."""
+
+
 class LogError(Exception):
     """A log that cannot be written or read; the message says what and where."""
 
@@ -35,6 +44,7 @@ class Run:
             missing = f"there is no file {file.name} in it" if path.is_dir() else "there is no such file or directory"
             raise LogError(f"no run at {path}: {missing}")
         self.path = file
+        self._read: dict[tuple[str, str, str], pd.DataFrame] = {}
         self._connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
         # A run that nobody uses any more lets go of its file by itself.
         self.close = weakref.finalize(self, self._connection.close)
@@ -67,8 +77,18 @@ class Run:
             raise LogError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
         if (packed := self._packed(name)) is not None:
             return packed
-        rows = self.rows(f'SELECT * FROM "{name}" ORDER BY rowid')
-        return pd.DataFrame.from_records(rows, columns=list(columns(name)))
+        kinds = {column: declared.partition(" ")[2] for column, declared in zip(columns(name), TABLES[name], strict=True)}
+        numeric = [column for column, kind in kinds.items() if kind in NUMERIC]
+        listed = ", ".join(f'"{column}"' for column in numeric) or "rowid"
+        # Numbers and words apart: as rows of Python objects a million messages would take minutes and gigabytes.
+        rows = self.numbers(f'SELECT {listed} FROM "{name}" ORDER BY rowid', [(c, NUMERIC[kinds[c]]) for c in numeric] or ROWID)
+        found = {
+            column: np.ascontiguousarray(rows[column])
+            if column in numeric
+            else pd.Series([value for (value,) in self._each(f'SELECT "{column}" FROM "{name}" ORDER BY rowid')])
+            for column in columns(name)
+        }
+        return pd.DataFrame(found, copy=False)
 
     def _packed(self, name: str, of: NDArray[np.int64] | None = None) -> pd.DataFrame | None:
         """What `frame` finds."""
@@ -87,15 +107,19 @@ class Run:
 
     def rows(self, query: str, given: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows picked where they lie, for what would not fit into memory as a table."""
+        return list(self._each(query, given))
+
+    def _each(self, query: str, given: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows one by one."""
         try:
-            return self._connection.execute(query, given).fetchall()
+            yield from self._connection.execute(query, given)
         except sqlite3.Error as error:
             raise LogError(f"cannot read the event log {self.path}: {error}") from error
 
     def numbers(self, query: str, dtype: Sequence[tuple[str, str]], given: tuple[str, ...] = ()) -> NDArray[Any]:
         """What a query finds, as a structured array: for millions of rows, in a tenth of the memory of a data frame.
 
-        dtype: name and NumPy type of each column the query gives, in order; a NULL has to be made a number in the query.
+        dtype: name and NumPy type of each column of the query; NULL is NaN among real numbers and an error among others.
         """
         try:
             return np.fromiter(self._connection.execute(query, given), dtype=list(dtype))
@@ -145,6 +169,14 @@ class Run:
 
         Far quicker than picking it out of `readings`.
         """
+        key = (instrument, column, channel)
+        if key not in self._read:
+            if len(self._read) >= REMEMBERED:
+                self._read.pop(next(iter(self._read)))
+            self._read[key] = self._readings_of(*key)
+        return self._read[key].copy(deep=False)
+
+    def _readings_of(self, instrument: str, column: str, channel: str) -> pd.DataFrame:
         import pandas as pd
 
         if '"' in column:
@@ -153,11 +185,9 @@ class Run:
             "SELECT step, id, agent, json_extract(scores, ?) FROM reading WHERE instrument = ? AND channel = ?"
             " AND json_type(scores, ?) IS NOT NULL ORDER BY rowid"
         )
-        path = f'$."{column}"'
-        found = pd.DataFrame.from_records(
-            self.rows(query, (path, instrument, channel, path)), columns=["step", "id", "agent", "value"]
-        )
-        return found.astype({"value": np.float64})
+        path, names = f'$."{column}"', ("step", "id", "agent")
+        rows = self.numbers(query, [*((name, "i8") for name in names), ("value", "f8")], (path, instrument, channel, path))
+        return pd.DataFrame({name: np.ascontiguousarray(rows[name]) for name in (*names, "value")}, copy=False)
 
     @cached_property
     def quotes(self) -> pd.DataFrame:

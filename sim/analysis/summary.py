@@ -19,7 +19,8 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
     Values are plain JSON; what is not defined is None and `reasons` says why, by key.
     """
     found = found or find(run)
-    steps, readings = run.table("step"), run.table("reading")
+    steps = run.table("step")
+    ((readings, failed),) = run.rows("SELECT count(*), coalesce(sum(status != 'ok'), 0) FROM reading")
     how, peak, cases = found.adoption["how"].value_counts(), found.spread.peak, found.chains.cases
     return {
         "name": run.meta["name"],
@@ -46,8 +47,8 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
         "exposures": int(steps["exposures"].sum()),
         "missing_turns": int(steps["missing"].sum()),
         "refused_turns": sum(found.failures.refused.values()),
-        "readings": len(readings),
-        "failed_readings": int((readings["status"] != "ok").sum()),
+        "readings": readings,
+        "failed_readings": failed,
         "failed_readings_all_agents": int(steps["failed_readings"].sum()),
         **_calls(found.failures),
         "wall_seconds": run.meta.get("wall_seconds"),

@@ -178,6 +178,9 @@ class Made:
     def __init__(self, readings: pd.DataFrame) -> None:
         self.readings = readings
 
+    def rows(self, query: str, given: tuple[str, ...]) -> list[tuple[int]]:
+        return [(1,)] * bool((self.readings["channel"] == given[0]).any())
+
 
 def test_the_report_takes_no_level_from_two_rulers_and_counts_what_tells_too_little() -> None:
     two = frame(10, 8, missing=20)

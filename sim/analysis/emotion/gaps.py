@@ -52,6 +52,8 @@ def gap_table(readings: pd.DataFrame) -> pd.DataFrame:
 
 def gap_rows(run: Run) -> list[tuple[str, str]]:
     """A line of the report for each axis and pair of channels, and what was found in words; none where no two were read."""
+    if not run.rows("SELECT 1 FROM reading WHERE channel = ? LIMIT 1", (GAP,)):
+        return []
     table = gap_table(run.readings)
     told = table[table["low"].notna()]
     rows = [(f"{of['axis']}: {of['shown']} − {of['felt']}", _told(of)) for of in told.to_dict("records")]

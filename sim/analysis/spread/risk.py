@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contagium.envs.message import SHOWN
+from contagium.sim.analysis.kept import kept
 from contagium.sim.analysis.spread.epidemic import chosen_strain, last_step, onsets
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED, as_stated
@@ -37,6 +38,7 @@ class Hearing:
     dose: NDArray[np.float64]
 
 
+@kept
 def hearing(run: Run, strain: str | None = None) -> Hearing:
     """Who heard which message of the log, and how strongly it showed the strain."""
     strain = chosen_strain(run, strain)
@@ -49,6 +51,7 @@ def hearing(run: Run, strain: str | None = None) -> Hearing:
     return Hearing(**columns, dose=_looked_up(*doses(run, strain), columns["message"]))
 
 
+@kept
 def doses(run: Run, strain: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Messages (k,) with a good reading, ids ascending, and how strongly each shows the strain, as `Hearing.dose` says."""
     rule: dict[str, Any] = run.meta["detection"][strain]
