@@ -114,7 +114,7 @@ class Rulers:
 
         At most `MOST_UNITS` of them.
         """
-        said = self.run.table("message")[["id", "text"]].dropna()
+        said = self.run.messages[["id", "text"]].dropna()
         said["first"] = said.groupby("text")["id"].transform("min")
         again = said[said["id"] != said["first"]].head(MOST_UNITS)
         wanted = json.dumps([*again["id"].tolist(), *again["first"].unique().tolist()])

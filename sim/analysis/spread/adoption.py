@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,20 +29,23 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+(?:['\u2019]\w+)*", text.casefold()))
 
 
-def grams(said: tuple[str, ...], length: int) -> set[tuple[str, ...]]:
-    """All runs of `length` consecutive words."""
-    return {said[i : i + length] for i in range(len(said) - length + 1)}
+def joined(text: str) -> str:
+    """The words of a text between single blanks, one before the first and one behind the last: " the words "."""
+    return f" {' '.join(words(text))} "
 
 
 def copied_share(text: str, heard: Iterable[str]) -> float:
     """Share of the 4-word sequences of `text` that occur in any text of `heard`. NaN for a text without words."""
-    said = words(text)
+    return _share(words(text), "\n".join(map(joined, heard)))
+
+
+def _share(said: tuple[str, ...], heard: str) -> float:
+    """As `copied_share`. heard: texts as `joined` gives them, each on a line of its own."""
     if not said:
         return float("nan")
     length = min(WORDS, len(said))
-    mine = grams(said, length)
-    known = set().union(*(grams(words(other), length) for other in heard))
-    return len(mine & known) / len(mine)
+    mine = {said[i : i + length] for i in range(len(said) - length + 1)}
+    return sum(f" {' '.join(gram)} " in heard for gram in mine) / len(mine)
 
 
 def adoptions(run: Run, strain: str | None = None, copied_from: float = COPIED_FROM) -> pd.DataFrame:
@@ -59,13 +62,11 @@ def adoptions(run: Run, strain: str | None = None, copied_from: float = COPIED_F
     spoken = spoken.rename(columns={"sender": "agent", "step": "onset", "id": "message"})
     cases = cases.merge(spoken[["agent", "onset", "message", "text"]], on=["agent", "onset"], how="left")
     said = cases[cases["text"].notna()]
-    heard = _heard(run, texts, said["agent"])
-    examples = _examples(run, strain)
-    share = pd.Series(np.nan, index=cases.index)
-    for row, agent, onset, text in zip(said.index, said["agent"], said["onset"], said["text"], strict=True):
-        before = [words for at, words in heard.get(agent, ()) if at < onset]
-        share[row] = copied_share(text, [*before, *examples])
-    how = np.select([share.isna(), share >= copied_from], [NO_TEXT, COPIED], OWN_WORDS)
+    examples = "\n".join(map(joined, _examples(run, strain)))
+    share = np.full(len(cases), np.nan)
+    for row, text, heard in zip(said.index, said["text"], _heard(run, texts, said), strict=True):
+        share[row] = _share(words(text), f"{heard}\n{examples}")
+    how = np.select([np.isnan(share), share >= copied_from], [NO_TEXT, COPIED], OWN_WORDS)
     return cases[["agent", "onset", "message"]].astype({"message": "Int64"}).assign(copied_share=share, how=how)
 
 
@@ -76,14 +77,22 @@ def _texts(run: Run, strain: str) -> pd.DataFrame:
     return said.assign(**{strain: messages.get(measure_of(run, strain), np.nan)})
 
 
-def _heard(run: Run, texts: pd.DataFrame, agents: pd.Series) -> dict[int, list[tuple[int, str]]]:
-    """By agent: step of exposure and text of all that it heard."""
-    exposures = run.exposures
-    mine = exposures.loc[exposures["agent"].isin(agents), ["agent", "step", "message"]]
-    mine = mine.merge(texts[["id", "text"]], left_on="message", right_on="id")
-    return {
-        int(agent): list(zip(rows["step"].tolist(), rows["text"].tolist(), strict=True)) for agent, rows in mine.groupby("agent")
-    }
+def _heard(run: Run, texts: pd.DataFrame, said: pd.DataFrame) -> Iterator[str]:
+    """For each of `said` (agent, onset) all texts that the agent received before its onset, as `joined`, each on its own line."""
+    exposures, known = run.exposures, pd.Index(texts["id"])
+    mine = np.flatnonzero(exposures["agent"].isin(said["agent"]))
+    agent, step, message = (exposures[name].to_numpy()[mine] for name in ("agent", "step", "message"))
+    order = np.lexsort((step, agent))
+    agent, step, row = agent[order], step[order], known.get_indexer(message[order])
+    first, last = (np.searchsorted(agent, said["agent"], side) for side in ("left", "right"))
+    text = texts["text"].to_numpy(dtype=object)
+    plain: dict[int, str] = {}
+    for start, until, onset in zip(first.tolist(), last.tolist(), said["onset"].tolist(), strict=True):
+        end = start + int(np.searchsorted(step[start:until], onset))
+        for of in (wanted := np.unique(row[start:end][row[start:end] >= 0]).tolist()):
+            if of not in plain:
+                plain[of] = joined(text[of])
+        yield "\n".join(plain[of] for of in wanted)
 
 
 def _examples(run: Run, strain: str) -> list[str]:
