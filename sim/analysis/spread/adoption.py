@@ -73,8 +73,8 @@ def adoptions(run: Run, strain: str | None = None, copied_from: float = COPIED_F
 def _texts(run: Run, strain: str) -> pd.DataFrame:
     """Messages that have a text: id, step, sender, text and the score on the strain axis."""
     messages = run.messages
-    said = messages.loc[messages["text"].notna(), ["id", "step", "sender", "text"]]
-    return said.assign(**{strain: messages.get(measure_of(run, strain), np.nan)})
+    score = messages.get(measure_of(run, strain), np.nan)
+    return messages[["id", "step", "sender", "text"]].assign(**{strain: score})[messages["text"].notna()]
 
 
 def _heard(run: Run, texts: pd.DataFrame, said: pd.DataFrame) -> Iterator[str]:
