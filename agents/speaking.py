@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +142,16 @@ class Speaking:
         """These agents keep `text` in mind from now on, before all else they remember. ValueError: more than a memory holds."""
         for agent in agents:
             self._memory.inoculate(int(agent), text)
+
+    def fork(self, backend: Backend) -> Self:
+        """A policy in the state of this one, which asks `backend`; what either of them does leaves no trace in the other."""
+        other = copy(self)
+        other._memory, other._situation, other._backend = deepcopy(self._memory), self._situation.copy(), backend
+        return other
+
+    def writes(self, agent: int) -> bool:
+        """Whether a model makes up what `agent` says; else it says written lines."""
+        return not self._written(agent)
 
     async def _turn(self, k: int, agent: int, observation: Observation, rng: Streams) -> _Turn:
         self._read(k, agent, observation, rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import weakref
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,7 +144,7 @@ class Archive(World):
             getattr(sent, name)[here] = getattr(known, name)[at]
         return sent
 
-    def deliver(self, messages: Messages, act: Act) -> Exposures:
+    def deliver(self, messages: Messages, act: Act, stops: Callable[[Exposures], NDArray[np.bool_]] | None = None) -> Exposures:
         """As in every world, but a message stays on the board until it is heard for the last time."""
         known, old = self._said(self.step), self.board
         here, at = _found(known.id, messages.id)
@@ -159,6 +160,8 @@ class Archive(World):
         words.update(new.text)
         board = Messages(**{name: np.r_[getattr(old, name)[stays], getattr(new, name)] for name in COLUMNS}, text=words)
         heard = self.hear(self.step, board, self._everyone)
+        if stops is not None:
+            heard = heard.take(~stops(heard))
         self.mail = Mail(board, heard, self.network.size)
         self.settled = self.consequence(act)
         self.step += 1

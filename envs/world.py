@@ -239,13 +239,18 @@ class World(ABC):
             text=_texts(ids, sender, act.text) if act.text else {},
         )
 
-    def deliver(self, messages: Messages, act: Act) -> Exposures:
-        """Bring what is left in transit to its hearers, settle consequences, and move on to the next step."""
+    def deliver(self, messages: Messages, act: Act, stops: Callable[[Exposures], NDArray[np.bool_]] | None = None) -> Exposures:
+        """Bring what is left in transit to its hearers, settle consequences, and move on to the next step.
+
+        stops: which of m exposures do not come about, (m,) bool.
+        """
         # Who had no turn has not read yet: what it was told waits for it, however old.
         unread = self.mail.unread(self._turn())
         kept = (self.board.step > self.step - self.memory) | np.isin(self.board.id, unread.message)
         board = self.board.take(kept).concat(messages)
         heard = self.hear(self.step, board, self._everyone)
+        if stops is not None:
+            heard = heard.take(~stops(heard))
         self.mail = Mail(board, unread.concat(heard), self.network.size)
         self.settled = self.consequence(act)
         self.step += 1

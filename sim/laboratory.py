@@ -34,12 +34,16 @@ from contagium.sim.sample import Sample
 from contagium.sim.scenario import GroupSpec, Scenario
 from contagium.sim.schedule import refusal
 
+MakeBackend = Callable[[dict[str, Any], str], Backend]
+"""Makes the backend of a specification that stands under a key of the scenario."""
+
 
 @dataclass(frozen=True)
 class Laboratory:
     """A scenario, built: everything a run needs, nothing yet started or written.
 
-    directory: where a run will be kept. backends: of each group. models: those of agents and instruments, each once.
+    directory: where a run will be kept. backends: of each group. models: those of agents and instruments, each once. backend:
+    makes the backend of a specification, the same object for all who name the same.
     """
 
     scenario: Scenario
@@ -55,6 +59,7 @@ class Laboratory:
     policies: tuple[Policy, ...]
     backends: tuple[Recorded | None, ...]
     models: tuple[Recorded, ...]
+    backend: MakeBackend
     pressure: PressureSchedule
     interventions: dict[str, Intervention]
     observer: Observer
@@ -103,6 +108,7 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
         interventions=interventions,
         observer=_observer(scenario, people, makes.of),
         models=tuple(makes.built),
+        backend=makes.of,
         **people._asdict(),
     )
 
@@ -145,10 +151,6 @@ def _observer(scenario: Scenario, people: Society, backend: MakeBackend) -> Obse
     built = instruments(scenario, people, backend, spec.instruments)
     with _refused("observer."):
         return Observer(built, chosen, spec.case, people.axes, scenario.personas, people.population, spec.states)
-
-
-MakeBackend = Callable[[dict[str, Any], str], Backend]
-"""Makes the backend of a specification that stands under a key of the scenario."""
 
 
 def instruments(

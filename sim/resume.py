@@ -36,11 +36,11 @@ def stored(directory: Path, overrides: Sequence[str] = ()) -> Scenario:
         composed = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         where = "it holds no scenario.yaml" if directory.is_dir() else "there is no such directory"
-        raise ScenarioError(f"resume={directory}: {where}; name the directory of a run that had begun") from error
+        raise ScenarioError(f"{directory}: {where}; name the directory of a run that had begun") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ScenarioError(f"resume={directory}: cannot read scenario.yaml: {' '.join(str(error).split())}") from error
+        raise ScenarioError(f"{directory}: cannot read scenario.yaml: {' '.join(str(error).split())}") from error
     if not isinstance(composed, dict):
-        raise ScenarioError(f"resume={directory}: scenario.yaml is no scenario")
+        raise ScenarioError(f"{directory}: scenario.yaml is no scenario")
     for override in overrides:
         _change(composed, override)
     return make_scenario(composed)
@@ -50,7 +50,7 @@ def _change(composed: dict[str, Any], override: str) -> None:
     """Apply one override to a composed scenario."""
     key, equals, _ = override.partition("=")
     if not equals or not any(key == allowed or key.startswith(f"{allowed}.") for allowed in CHANGEABLE):
-        raise ScenarioError(f"{key}: cannot be changed when a run is resumed; only these can: {', '.join(CHANGEABLE)}")
+        raise ScenarioError(f"{key}: cannot be changed in a run that has begun; only these can: {', '.join(CHANGEABLE)}")
     try:
         changed = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=True)
     except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:

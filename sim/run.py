@@ -34,7 +34,7 @@ async def run(
     """
     directory, journal, begun = laboratory.directory, laboratory.journal, resume
     directory.mkdir(parents=True, exist_ok=True)
-    with _claimed(directory):
+    with claimed(directory):
         if not resume and any((directory / name).exists() for name in OURS):
             raise LogError(f"{directory} already holds a run; choose another directory (hydra.run.dir=…) or resume it (resume=…)")
         if resume and journal is not None and (directory / "run.db").exists() and not journal.path.exists():
@@ -70,7 +70,7 @@ OURS = tuple(name + suffix for name in ("scenario.yaml", "journal.db", "run.db")
 
 
 @contextmanager
-def _claimed(directory: Path) -> Iterator[None]:
+def claimed(directory: Path) -> Iterator[None]:
     """Hold a directory for this process alone. LogError if another one runs there."""
     handle = os.open(directory, os.O_RDONLY)
     try:

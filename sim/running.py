@@ -12,10 +12,10 @@ import numpy as np
 
 from contagium.agents.backends.backend import BackendError, Completion
 from contagium.agents.policy import Answer
-from contagium.envs.message import Messages
+from contagium.envs.message import Exposures, Messages
 from contagium.envs.world import Act
 from contagium.sim.calls import Call
-from contagium.sim.intervention import Transit
+from contagium.sim.intervention import Barrier, Transit
 from contagium.sim.interview import Interviews
 from contagium.sim.laboratory import Laboratory
 from contagium.sim.log import EventLog
@@ -65,6 +65,7 @@ class Running:
         self._turns: deque[tuple[int, Counter[str]]] = deque()
         self._answered = False
         self._observing: asyncio.Task[None] | None = None
+        self._barriers = [barrier for barrier in lab.interventions.values() if isinstance(barrier, Barrier)]
         # Where nobody acts on what is read, it is read while the next step is being spoken.
         self._behind = not lab.interventions and all(policy.independent for policy in lab.policies)
         lab.world.reset(lab.streams)
@@ -88,7 +89,7 @@ class Running:
         answers = self._interviews.take(step)
         sent = world.send(act)
         withheld = self._intervene(sent)
-        exposures = world.deliver(sent.take(~withheld), act)
+        exposures = world.deliver(sent.take(~withheld), act, self._stops if self._barriers else None)
         happened = Happened(step, act, sent, withheld, exposures, world.settled, lab.pressure.due(step), answers)
         self._observing = asyncio.create_task(self._observe(happened, calls, began))
         if not self._behind or world.step == lab.scenario.steps:
@@ -192,6 +193,10 @@ class Running:
             self._recorder.intervened(self._lab.world.step, name, sent, stopped)
             withheld |= stopped
         return withheld
+
+    def _stops(self, exposures: Exposures) -> np.ndarray:
+        """Which exposures do not come about, (m,) bool."""
+        return np.any([barrier.stops(exposures) for barrier in self._barriers], axis=0)
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -21,6 +21,7 @@ from contagium.agents.backends.journal_file import (
     JournalError,
     Reader,
     Row,
+    inherit,
     insert,
     open_to_write,
     plainly,
@@ -29,7 +30,7 @@ from contagium.agents.backends.journal_file import (
     verify,
 )
 
-__all__ = ["Journal", "JournalError", "verify"]
+__all__ = ["Journal", "JournalError", "inherit", "verify"]
 
 T = TypeVar("T")
 WORTH_SHARING = frozenset({"stop", "length"})

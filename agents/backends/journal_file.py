@@ -267,6 +267,22 @@ def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         start += size
 
 
+def inherit(into: Path, source: Path, before: int) -> None:
+    """Put what the journal `source` knows of its models, and of calls of steps below `before`, into the journal `into` too.
+
+    `into` is made if it is not there. What was spent stays with `source`.
+    """
+    with closing(Reader(source)) as reader, closing(open_to_write(into)) as connection:
+        with plainly("read", source):
+            query = f"SELECT {', '.join(Row._fields)} FROM call WHERE step < ?"
+            rows = [Row._make(row) for row in reader.connection.execute(query, (before,))]
+        with transaction(connection, into):
+            insert(connection, rows)
+            for key, value in reader.meta().items():
+                if key != "spent":
+                    put(connection, key, value)
+
+
 def put(connection: sqlite3.Connection, key: str, value: object) -> None:
     """Set an entry of `meta`. An update in place, unlike a replacement, writes no page of the index."""
     dumped = json.dumps(value)

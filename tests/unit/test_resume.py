@@ -281,10 +281,10 @@ def test_verify_names_what_is_damaged(
 
 
 def test_two_processes_cannot_run_in_one_directory(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    from contagium.sim.run import _claimed
+    from contagium.sim.run import claimed
 
     assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
-    with _claimed(tmp_path / "run"):
+    with claimed(tmp_path / "run"):
         status, said = contagium(f"resume={tmp_path / 'run'}")
     assert status == 2
     assert "another process is running" in said

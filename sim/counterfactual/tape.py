@@ -1,0 +1,74 @@
+"""What one agent was shown, turn by turn, so that its turns can be had again with something else before it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.agents.policy import Answer, Policy, Question, Setting
+from contagium.envs.message import Inbox
+from contagium.envs.rng import Streams
+from contagium.envs.world import Act, Observation
+
+Swaps = Mapping[int, str | None]
+"""Message → what stands in its place, None for nothing."""
+
+
+class Taped:
+    """A policy that keeps what some of its agents are shown. agents: whose. tapes: by agent, the oldest first."""
+
+    def __init__(self, policy: Policy, agents: Collection[int]) -> None:
+        self._policy, self._agents = policy, frozenset(agents)
+        self.tapes: defaultdict[int, list[Observation]] = defaultdict(list)
+
+    @property
+    def speaks(self) -> bool:
+        return self._policy.speaks
+
+    @property
+    def independent(self) -> bool:
+        return self._policy.independent
+
+    def begin(self, setting: Setting) -> None:
+        self._policy.begin(setting)
+
+    async def act(self, observation: Observation, rng: Streams) -> Act:
+        for k, agent in enumerate(observation.agents.tolist()):
+            if agent in self._agents:
+                self.tapes[agent].append(alone(observation, k))
+        return await self._policy.act(observation, rng)
+
+    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
+        return await self._policy.ask(agents, question, step, rng)
+
+
+def alone(observation: Observation, k: int) -> Observation:
+    """What the k-th observed agent sees, for itself; what it is told of its situation is told now."""
+    row, inbox = np.array([k]), observation.inbox
+    rows = slice(inbox.indptr[k], inbox.indptr[k + 1])
+    told = observation.describe(int(observation.agents[k]))
+    return replace(
+        observation,
+        agents=observation.agents[row],
+        inbox=Inbox(inbox.of(k), np.array([0, rows.stop - rows.start]), np.arange(rows.stop - rows.start), inbox.weight[rows]),
+        pressure=None if observation.pressure is None else observation.pressure.take(row),
+        reward=observation.reward[row],
+        terminated=observation.terminated[row],
+        truncated=observation.truncated[row],
+        describe=lambda agent: told,
+    )
+
+
+def edited(observation: Observation, swaps: Swaps) -> Observation:
+    """An observation that `alone` made, with messages swapped or left out."""
+    messages, weight = observation.inbox.messages, observation.inbox.weight
+    stays = ~np.isin(messages.id, [message for message, text in swaps.items() if text is None])
+    kept = messages.take(stays)
+    other = {message: text for message, text in swaps.items() if text is not None and message in kept.text}
+    kept = replace(kept, text=kept.text | other)
+    inbox = Inbox(kept, np.array([0, len(kept)]), np.arange(len(kept)), weight[stays])
+    return replace(observation, inbox=inbox)
