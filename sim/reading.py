@@ -27,7 +27,7 @@ NUMERIC = {"INTEGER NOT NULL": "i8", "REAL NOT NULL": "f8", "INTEGER PRIMARY KEY
 
 ROWID = [("rowid", "i8")]
 
-REMEMBERED = 16
+REMEMBERED = 64
 """Columns of readings that are kept in memory, for they are asked for again and again."""
 
 
@@ -171,23 +171,30 @@ class Run:
         """
         key = (instrument, column, channel)
         if key not in self._read:
-            if len(self._read) >= REMEMBERED:
-                self._read.pop(next(iter(self._read)))
-            self._read[key] = self._readings_of(*key)
+            self._remember(instrument, [column], channel)
         return self._read[key].copy(deep=False)
 
-    def _readings_of(self, instrument: str, column: str, channel: str) -> pd.DataFrame:
+    def _remember(self, instrument: str, wanted: Sequence[str], channel: str = "message") -> None:
+        """Read columns of an instrument in one pass."""
         import pandas as pd
 
-        if '"' in column:
-            raise LogError(f"no column of a reading has a quotation mark in it, got {column}")
-        query = (
-            "SELECT step, id, agent, json_extract(scores, ?) FROM reading WHERE instrument = ? AND channel = ?"
-            " AND json_type(scores, ?) IS NOT NULL ORDER BY rowid"
-        )
-        path, names = f'$."{column}"', ("step", "id", "agent")
-        rows = self.numbers(query, [*((name, "i8") for name in names), ("value", "f8")], (path, instrument, channel, path))
-        return pd.DataFrame({name: np.ascontiguousarray(rows[name]) for name in (*names, "value")}, copy=False)
+        if odd := next((column for column in wanted if '"' in column), None):
+            raise LogError(f"no column of a reading has a quotation mark in it, got {odd}")
+        paths = [f'$."{column}"' for column in wanted]
+        # Infinite stands for a column that a row does not have: NULL is one that failed.
+        values = ", ".join("CASE WHEN json_type(scores, ?) IS NULL THEN 9e999 ELSE json_extract(scores, ?) END" for _ in wanted)
+        query = f"SELECT step, id, agent, {values} FROM reading WHERE instrument = ? AND channel = ? ORDER BY rowid"
+        names = ("step", "id", "agent")
+        dtype = [*((name, "i8") for name in names), *((str(k), "f8") for k in range(len(wanted)))]
+        rows = self.numbers(query, dtype, (*(path for path in paths for _ in range(2)), instrument, channel))
+        whole = {name: np.ascontiguousarray(rows[name]) for name in names}  # shared by the columns that every row has
+        for k, column in enumerate(wanted):
+            there = ~np.isposinf(rows[str(k)])
+            of = whole if there.all() else {name: values[there] for name, values in whole.items()}
+            found = of | {"value": rows[str(k)][there]}
+            while len(self._read) >= REMEMBERED:
+                self._read.pop(next(iter(self._read)))
+            self._read[instrument, column, channel] = pd.DataFrame(found, copy=False)
 
     @cached_property
     def quotes(self) -> pd.DataFrame:
@@ -217,8 +224,10 @@ class Run:
     @cached_property
     def messages(self) -> pd.DataFrame:
         """Messages, each with what stands for it on every axis and measure of the observer, as columns."""
-        messages = self.table("message")
-        for axis, instruments in self.meta["axis_instruments"].items():
+        messages, chosen = self.table("message"), self.meta["axis_instruments"]
+        for name in dict.fromkeys(name for instruments in chosen.values() for name in instruments):
+            self._remember(name, [axis for axis, instruments in chosen.items() if name in instruments])
+        for axis, instruments in chosen.items():
             standing = None
             for instrument in instruments:
                 found = self.read(instrument, axis).set_index("id")["value"]

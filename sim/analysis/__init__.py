@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from contagium.sim.analysis.outputs import write_outputs
     from contagium.sim.analysis.spread.adoption import adoptions, persona_scores
     from contagium.sim.analysis.spread.epidemic import attack_rate, compartment_curves, final_size, onsets, peak_prevalence
-    from contagium.sim.analysis.spread.reproduction import reproduction_number
-    from contagium.sim.analysis.spread.tree import transmission_tree
     from contagium.sim.analysis.summary import summarise
+    from contagium.sim.analysis.trees.reproduction import reproduction_number
+    from contagium.sim.analysis.trees.tree import transmission_tree
 
 _HOMES = {
     "Estimate": "estimate",
@@ -26,9 +26,9 @@ _HOMES = {
     "onsets": "spread.epidemic",
     "peak_prevalence": "spread.epidemic",
     "persona_scores": "spread.adoption",
-    "reproduction_number": "spread.reproduction",
+    "reproduction_number": "trees.reproduction",
     "summarise": "summary",
-    "transmission_tree": "spread.tree",
+    "transmission_tree": "trees.tree",
     "write_outputs": "outputs",
 }
 

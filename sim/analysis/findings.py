@@ -35,8 +35,8 @@ from contagium.sim.analysis.spread.epidemic import (
     peak_prevalence,
     states,
 )
-from contagium.sim.analysis.spread.reproduction import estimate
-from contagium.sim.analysis.spread.tree import Chains, chains
+from contagium.sim.analysis.trees.reproduction import estimate
+from contagium.sim.analysis.trees.tree import Chains, chains
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED
 

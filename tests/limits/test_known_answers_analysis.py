@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import contagium
 from contagium.envs.rng import Streams
 from contagium.sim.analysis import reproduction_number
-from contagium.sim.analysis.spread.reproduction import MINIMUM_CASES, fit_dispersion, interval
+from contagium.sim.analysis.trees.offspring import Counts, surface
+from contagium.sim.analysis.trees.reproduction import MINIMUM_CASES, interval
 from contagium.sim.log import EventLog, Run
 
 # Secondary cases of 152 cases of Ebola in Guinea, 2014: those that caused any; 109 caused none. Source: Althaus 2015.
@@ -51,10 +52,10 @@ def branching(path: Path, mean: float, k: float, index: int, steps: int, rng: np
 def test_published_fit_of_the_dispersion() -> None:
     counts = np.array(EBOLA, dtype=np.float64)
     assert (len(counts), counts.sum()) == (152, 145)
-    k, likelihood = fit_dispersion(counts, float(counts.mean()))
-    assert counts.mean() == pytest.approx(0.953947, abs=1e-6)
-    assert k == pytest.approx(0.18151, abs=1e-3)
-    assert likelihood == pytest.approx(-177.1966, abs=1e-3)
+    held, k = Counts.of(counts), surface(Counts.of(counts)).likeliest
+    assert held.mean == pytest.approx(0.953947, abs=1e-6)
+    assert k == pytest.approx(0.18151, abs=1e-4)
+    assert held.log_likelihood(np.array([held.mean]), np.array([k])).item() == pytest.approx(-177.1966, abs=1e-4)
 
 
 @pytest.mark.parametrize(("mean", "k"), [(0.6, 0.3), (1.5, 1e4), (2.0, 0.5)])
@@ -92,10 +93,10 @@ def test_interval_covers_the_truth_as_often_as_it_says(mean: float, k: float, n:
 
 
 def test_interval_of_nothing_but_zeros_is_bounded_in_closed_form() -> None:
-    """With k at its least, n zeros weigh 2 n k ln(1 + R / k) against the quantile 1.96²."""
+    """With k at its least, n zeros weigh 2 n k ln(1 + R / k) against Student's quantile for 9 degrees of freedom, 2.262157²."""
     low, high = interval(np.zeros(10))
     assert low == 0
-    assert high == pytest.approx(0.1 * math.expm1(1.959964**2 / (2 * 10 * 0.1)), rel=1e-3)
+    assert high == pytest.approx(0.1 * math.expm1(2.262157**2 / (2 * 10 * 0.1)), rel=2e-3)
 
 
 def test_uncertain_sources_share_a_case(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from contagium.envs.rng import Streams
 from contagium.sim.analysis import final_size, onsets
-from contagium.sim.analysis.spread.tree import chains
+from contagium.sim.analysis.trees.tree import chains
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import Run, open_run
 from contagium.sim.run import run

@@ -15,8 +15,8 @@ from contagium.sim import analysis
 from contagium.sim.analysis.figures.layout import breadth_first, network_layout, tree_layout
 from contagium.sim.analysis.spread.adoption import MISSING, SCORED, SILENT, UNREAD, copied_share
 from contagium.sim.analysis.spread.epidemic import states
-from contagium.sim.analysis.spread.reproduction import secondary_cases
-from contagium.sim.analysis.spread.tree import chains
+from contagium.sim.analysis.trees.reproduction import secondary_cases
+from contagium.sim.analysis.trees.tree import chains
 from contagium.sim.log import LogError, Run
 
 Make = Callable[..., Any]

@@ -111,7 +111,7 @@ def uptake(made: Contacts, used: csc_matrix, permutations: int, rng: np.random.G
     size = max(1, min(BLOCK, CELLS // made.acted.size))
     blocks = [_block(made, said[:, i : i + size], used[:, i : i + size], orders) for i in range(0, used.shape[1], size)]
     score, null, tables = (np.concatenate([block[k] for block in blocks], axis=-1) for k in range(3))
-    ratio, low, high = _ratio(tables[2:])
+    ratio, low, high = risk_ratio(tables[2:])
     p_alone = np.where(np.isnan(score), np.nan, (1 + (null >= score.astype(np.float32)).sum(axis=0)) / (permutations + 1))
     counts = tables[:2].astype(np.int64)
     return Uptake(score, step_down(score, null), p_alone, ratio, low, high, counts[0], counts[1])
@@ -219,7 +219,7 @@ def _tables(
     return tuple(np.where(telling, part, 0.0) for part in parts)
 
 
-def _ratio(sums: Floats) -> tuple[Floats, Floats, Floats]:
+def risk_ratio(sums: Floats) -> tuple[Floats, Floats, Floats]:
     """Mantel–Haenszel ratio of risks and its 95% interval (Greenland & Robins 1985) from summed parts (3, F).
 
     Half an uptake is added on either side, in a step of one agent who heard and one who did not: the ratio stays finite.

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.spread.tree import Chains
+from contagium.sim.analysis.figures.placing import place
+from contagium.sim.analysis.trees.tree import Chains
 from contagium.sim.log import Run
 from contagium.sim.sample import NEAR, ROOTS
 
@@ -37,9 +38,7 @@ class NetworkLayout:
 
 
 def network_layout(run: Run, index: NDArray[np.int64], seed: int, limit: int = NEAR) -> NetworkLayout:
-    """A spring layout of all agents in the log, or of the first `limit` that a walk from ROOTS of the index cases meets."""
-    import networkx as nx
-
+    """All agents in the log, or the first `limit` that a walk from ROOTS of the index cases meets, each in its place."""
     pairs = run.edges[["source", "target"]].to_numpy(np.int64)
     # The log of a sample holds ties of agents that are not in it.
     ids = np.union1d(run.agents["id"].to_numpy(np.int64), pairs)
@@ -48,12 +47,7 @@ def network_layout(run: Run, index: NDArray[np.int64], seed: int, limit: int = N
     order = np.argsort(chosen)
     edges = order[np.searchsorted(chosen, np.sort(pairs[inside], axis=1), sorter=order)].reshape(-1, 2)
     edges = np.unique(edges[edges[:, 0] != edges[:, 1]], axis=0)
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(chosen)))
-    graph.add_edges_from(edges.tolist())
-    placed = nx.spring_layout(graph, seed=seed % 2**32, iterations=100)
-    position = np.array([placed[k] for k in range(len(chosen))], dtype=float).reshape(-1, 2)
-    return NetworkLayout(chosen, position, edges, np.isin(chosen, index), run.size)
+    return NetworkLayout(chosen, place(len(chosen), edges, seed), edges, np.isin(chosen, index), run.size)
 
 
 def breadth_first(ids: NDArray[np.int64], pairs: NDArray[np.int64], roots: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

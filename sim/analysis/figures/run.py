@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from contagium.sim.analysis.figures.layout import Event, NetworkLayout, TreeLayout
+from contagium.sim.analysis.figures.picture import Picture, picture
 from contagium.sim.analysis.figures.style import (
     AFFECT_COLOURS,
     AFFECT_STYLES,
     COLOURS,
+    DOUBLE,
     HALO,
     OTHER,
-    STYLE,
+    OTHER_SHAPE,
+    SHAPES,
+    SINGLE,
     STYLES,
     called,
     label,
@@ -39,17 +40,7 @@ DENSE = 500
 """From this many marks on, a vector figure holds them as a picture, or it would grow to megabytes."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A finished figure. name: of its files. caption: one or two sentences of plain words."""
-
-    name: str
-    caption: str
-    png: bytes
-    svg: bytes
-
-
-def plot_compartments(axes: Axes, curves: pd.DataFrame) -> None:
+def plot_compartments(axes: Axes, curves: pd.DataFrame, title: str = "Compartments, by the case definition") -> None:
     """Agents in each compartment by step, from `compartment_curves`."""
     if curves.empty:
         return say(axes, "No compartments were recorded.")
@@ -57,7 +48,7 @@ def plot_compartments(axes: Axes, curves: pd.DataFrame) -> None:
         colour, style, marker = COLOURS.get(name, OTHER), STYLES.get(name, ":"), "o" if len(curves) <= 40 else None
         shown = called(name, curves)
         axes.plot(curves.index, curves[name], color=colour, linestyle=style, marker=marker, markersize=3, label=shown)
-    axes.set(xlabel="step (−1: after seeding)", ylabel="agents", title="Compartments, by the case definition")
+    axes.set(xlabel="step (−1: after seeding)", ylabel="agents", title=title)
     axes.set_ylim(bottom=0)
     legend_below(axes)
     return None
@@ -115,7 +106,7 @@ def _mark_events(axes: Axes, events: Sequence[Event]) -> int:
 
 
 def plot_network(axes: Axes, layout: NetworkLayout, state: NDArray[np.object_], title: str) -> None:
-    """The network with agents coloured by compartment; index cases have a black rim."""
+    """The network with agents coloured and shaped by compartment; index cases have a black rim."""
     axes.set_axis_off()
     axes.set_aspect("equal")
     axes.set_title(title)
@@ -129,14 +120,16 @@ def plot_network(axes: Axes, layout: NetworkLayout, state: NDArray[np.object_], 
             rim = ["black" if index else "white" for index in layout.index[here]]
             width = np.where(layout.index[here], 1.4, 0.4).tolist()
             x, y = layout.position[here].T
-            axes.scatter(x, y, s=size, c=COLOURS.get(compartment, OTHER), edgecolors=rim, linewidths=width, zorder=2)
+            mark, colour = SHAPES.get(compartment, OTHER_SHAPE), COLOURS.get(compartment, OTHER)
+            axes.scatter(x, y, s=size, marker=mark, c=colour, edgecolors=rim, linewidths=width, zorder=2)
     axes.margins(0.08)
 
 
-def network_legend(figure: Figure, compartments: Sequence[str]) -> None:
+def network_legend(figure: Figure, compartments: Sequence[str], columns: int = 5) -> None:
     """Legend of all panels, below them."""
-    marks = [_dot(COLOURS.get(c, OTHER), called(c, compartments)) for c in compartments]
-    figure.legend(handles=[*marks, _dot("white", "index case (black rim)", "black")], loc="outside lower center", ncols=5)
+    marks = [_dot(COLOURS.get(c, OTHER), called(c, compartments), marker=SHAPES.get(c, OTHER_SHAPE)) for c in compartments]
+    rim = _dot("white", "index case (black rim)", "black")
+    figure.legend(handles=[*marks, rim], loc="outside lower center", ncols=columns)
 
 
 def _dot(face: str, name: str, edge: str = "white", marker: str = "o") -> Line2D:
@@ -170,10 +163,10 @@ def plot_tree(axes: Axes, layout: TreeLayout, names: dict[int, str]) -> None:
         for agent, (x, y) in zip(cases["agent"], layout.position, strict=True):
             how: dict[str, Any] = {"ha": "center", "fontsize": 7, "path_effects": HALO, "zorder": 4}
             axes.annotate(label(names[agent]), (x, y), (0, 6), textcoords="offset points", parse_math=False, **how)
-    cut = f" ({len(cases)} of {layout.total} cases, largest families)"
+    cut = f"\n({len(cases)} of {layout.total} cases, largest families)"
     part = cut if len(cases) < layout.total else ""
     axes.set(xlabel="generation", yticks=[], title=f"Transmission tree by likeliest source{part}")
-    axes.set_xticks(range(int(layout.position[:, 0].max()) + 1))
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.spines["left"].set_visible(False)
     axes.margins(0.08)
     axes.invert_yaxis()
@@ -230,7 +223,7 @@ def plot_scores(axes: Axes, scores: Scores, names: dict[int, str], index: set[in
             axes.scatter(x, y, s=18, marker=marker, c="0.35", linewidths=0.9, label=name, rasterized=len(x) > DENSE)
     if (state == SILENT).any():
         axes.plot([], [], "s", color="0.92", markeredgecolor="0.6", label="nothing said")
-    part = f" ({len(agents)} of {scores.total} logged agents, evenly by onset)" if len(agents) < scores.total else ""
+    part = f"\n({len(agents)} of {scores.total} logged agents, evenly by onset)" if len(agents) < scores.total else ""
     axes.set(xlabel="step", ylabel="agent, by onset (index cases: ▶)", title=f"Who said what: persona score{part}")
     shown = [f"▶ {label(names[a])}" if a in index else label(names[a]) for a in agents.tolist()]
     axes.set_yticks(range(len(agents)), shown, fontsize=6.5 if len(agents) > 30 else 8, parse_math=False)
@@ -239,89 +232,111 @@ def plot_scores(axes: Axes, scores: Scores, names: dict[int, str], index: set[in
     return None
 
 
-def draw(found: Findings) -> list[Picture]:
-    """All figures of a run, each as PNG (200 dots per inch) and SVG; the same findings give the same bytes."""
-    index = set(found.chains.cases.loc[found.chains.cases["index"], "agent"].tolist())
-    part = found.network
-    cut = f"{len(part.agents)} of {part.total} agents, breadth first around {min(ROOTS, len(index))} index cases"
-    which = cut if len(part.agents) < part.total else ""
+def draw(found: Findings, curves: Mapping[str, pd.DataFrame] | None = None, width: float = DOUBLE) -> list[Picture]:
+    """All figures of a run; the same findings give the same bytes.
 
-    def network(figure: Figure) -> None:
-        panels = np.atleast_1d(figure.subplots(1, len(found.shown)))
-        for axes, state, step in zip(panels, found.states, found.shown, strict=True):
-            place = "start" if step == found.shown[0] else "end" if step == found.shown[-1] else "middle"
-            plot_network(axes, part, state, f"{place}: after {f'step {step}' if step >= 0 else 'seeding'}")
-        network_legend(figure, [c for c in found.curves if any((state == c).any() for state in found.states)])
-        figure.suptitle(f"Network{f' ({which})' if which else ''}", x=0.01, ha="left", fontsize=10)
+    curves: strain or state → its `compartment_curves`, a panel each; None: of the one that `found` is about. width: inches, of a
+    column or a page.
+    """
+    curves = curves or {found.strain: found.curves}
+    return [
+        picture(name, (width, height), plot, caption)
+        for name, height, plot, caption in (
+            compartments(curves),
+            _affect(found),
+            *([_measures(found)] if found.measures else []),
+            _network(found, width),
+            _tree(found),
+            _scores(found),
+        )
+    ]
 
-    def measures(figure: Figure) -> None:
+
+Plan = tuple[str, float, Callable[[Figure], None], str]
+"""Of a figure: name, height in inches, what draws it, caption."""
+
+
+def compartments(curves: Mapping[str, pd.DataFrame]) -> Plan:
+    """A panel for each strain or state of `curves`."""
+
+    def plot(figure: Figure) -> None:
+        panels = np.atleast_1d(figure.subplots(len(curves), 1, sharex=True))
+        for axes, (strain, curve) in zip(panels, curves.items(), strict=True):
+            plot_compartments(axes, curve, label(strain) if len(curves) > 1 else "Compartments, by the case definition")
+            axes.label_outer()
+        for axes in panels[:-1]:  # the last one's stands for all
+            if (legend := axes.get_legend()) is not None:
+                legend.remove()
+
+    each = f" A panel for each of {len(curves)} strains and states." if len(curves) > 1 else ""
+    says = "Agents in each compartment after each step, by the observer's case definition; a case counts once it is confirmed."
+    return "compartments", 1.2 + 2.4 * len(curves), plot, says + each
+
+
+def _affect(found: Findings) -> Plan:
+    says = (
+        "Affect read in the messages of each step: mean, and a band of one standard deviation over messages. "
+        "The instruments that read them are in brackets. Vertical lines: a pressure event begins."
+    )
+
+    def plot(figure: Figure) -> None:
+        plot_affect(figure.subplots(), found.affect, found.instruments, found.affect_limits, found.events)
+
+    return "affect", 3.6, plot, says
+
+
+def _measures(found: Findings) -> Plan:
+    def plot(figure: Figure) -> None:
         panels = np.atleast_1d(figure.subplots(len(found.measures), 1, sharex=True))
         for axes, (name, curve) in zip(panels, found.measures.items(), strict=True):
             plot_measure(axes, name, curve, found.instruments.get(name, []), found.events)
             axes.label_outer()
 
-    plots: list[tuple[str, tuple[float, float], Callable[[Figure], None], str]] = [
-        (
-            "compartments",
-            (6.4, 3.6),
-            lambda f: plot_compartments(f.subplots(), found.curves),
-            "Agents in each compartment after each step, by the observer's case definition; a case counts once it is confirmed.",
-        ),
-        (
-            "affect",
-            (6.4, 3.6),
-            lambda f: plot_affect(f.subplots(), found.affect, found.instruments, found.affect_limits, found.events),
-            "Affect read in the messages of each step: mean, and a band of one standard deviation over messages. "
-            "The instruments that read them are in brackets. Vertical lines: a pressure event begins.",
-        ),
-        *(
-            [
-                (
-                    "measures",
-                    (6.4, 2.4 * len(found.measures)),
-                    measures,
-                    "What else was read in the messages of each step: mean, and a band of one standard deviation over messages. "
-                    "The instruments that may stand for it are in brackets. Vertical lines: a pressure event begins.",
-                )
-            ]
-            if found.measures
-            else []
-        ),
-        (
-            "network",
-            (3.2 * len(found.shown), 3.8),
-            network,
-            f"The network at the start, in the middle and at the end, coloured by compartment. {which}".strip(),
-        ),
-        (
-            "tree",
-            (6.4, 5.0),
-            lambda f: plot_tree(f.subplots(), found.tree, found.names),
-            "Who may have infected whom. Solid links lead to the likeliest source, dotted ones to other candidates; "
-            "the darker, the more probable. Arcs join cases of the same generation. "
-            "Sources are candidates, not confirmed causes.",
-        ),
-        (
-            "scores",
-            (7.2, max(2.8, 1.6 + 0.12 * len(found.scores.agents))),
-            lambda f: plot_scores(f.subplots(), found.scores, found.names, index, found.thresholds),
-            "The highest persona score among each agent's messages in each step. "
-            "Lines on the scale are case thresholds, each for what its instrument read."
-            f"{f' Known of {found.sample}.' if found.sample else ''}",
-        ),
-    ]
-    return [_picture(name, size, plot, caption) for name, size, plot, caption in plots]
+    says = (
+        "What else was read in the messages of each step: mean, and a band of one standard deviation over messages. "
+        "The instruments that may stand for it are in brackets. Vertical lines: a pressure event begins."
+    )
+    return "measures", 2.4 * len(found.measures), plot, says
 
 
-def _picture(name: str, size: tuple[float, float], plot: Callable[[Figure], None], caption: str) -> Picture:
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        # A name may hold characters the font lacks; they show as boxes.
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(figsize=size, layout="constrained")
-        plot(figure)
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", metadata={"Software": None})
-        # The layout is done: doing it again would take as long as drawing.
-        figure.set_layout_engine("none")
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    return Picture(name, caption, png.getvalue(), svg.getvalue())
+def _network(found: Findings, width: float) -> Plan:
+    part, many, index = found.network, len(found.shown), int(found.chains.cases["index"].sum())
+    cut = f"{len(part.agents)} of {part.total} agents, breadth first around {min(ROOTS, index)} index cases"
+    which = cut if len(part.agents) < part.total else ""
+    # In one column three panels would be too small to tell marks apart.
+    across = many if width > SINGLE else 1
+
+    def plot(figure: Figure) -> None:
+        panels = np.atleast_1d(figure.subplots(many // across, across)).ravel()
+        for axes, state, step in zip(panels, found.states, found.shown, strict=True):
+            place = "start" if step == found.shown[0] else "end" if step == found.shown[-1] else "middle"
+            plot_network(axes, part, state, f"{place}: after {f'step {step}' if step >= 0 else 'seeding'}")
+        present = [c for c in found.curves if any((state == c).any() for state in found.states)]
+        network_legend(figure, present, columns=5 if width > SINGLE else 2)
+        figure.suptitle("Network" + f"\n({which})" * bool(which), x=0.01, ha="left", fontsize=10)
+
+    says = f"The network at the start, in the middle and at the end, coloured by compartment. {which}".strip()
+    return "network", 0.9 + 2.7 * (many // across), plot, says
+
+
+def _tree(found: Findings) -> Plan:
+    says = (
+        "Who may have infected whom. Solid links lead to the likeliest source, dotted ones to other candidates; "
+        "the darker, the more probable. Arcs join cases of the same generation. "
+        "Sources are candidates, not confirmed causes."
+    )
+    return "tree", 5.0, lambda figure: plot_tree(figure.subplots(), found.tree, found.names), says
+
+
+def _scores(found: Findings) -> Plan:
+    index = set(found.chains.cases.loc[found.chains.cases["index"], "agent"].tolist())
+
+    def plot(figure: Figure) -> None:
+        plot_scores(figure.subplots(), found.scores, found.names, index, found.thresholds)
+
+    says = (
+        "The highest persona score among each agent's messages in each step. "
+        "Lines on the scale are case thresholds, each for what its instrument read."
+        f"{f' Known of {found.sample}.' if found.sample else ''}"
+    )
+    return "scores", max(2.8, 1.6 + 0.12 * len(found.scores.agents)), plot, says

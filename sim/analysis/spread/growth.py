@@ -1,17 +1,91 @@
-"""Early growth: its rate from counts, what it says of R, and how often a chain of cases dies out by itself."""
+"""Early growth: its rate from the cases of a run or from bare counts, what it says of R, and how often chains die out."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from contagium.agents.mechanistic.theory.outcomes import smallest_fixed_point
-from contagium.sim.analysis.estimate import Estimate
-from contagium.sim.analysis.spread.reproduction import MINIMUM_CASES
+from contagium.sim.analysis.estimate import Estimate, unknown
+from contagium.sim.analysis.spread.infectivity import Cases, Infectivity
+from contagium.sim.analysis.trees.reproduction import MINIMUM_CASES
 
 METHOD = "log-linear Poisson regression, errors scaled by overdispersion"
+
+EARLY, FEW, MOST = 0.1, 30, 0.5
+"""Growth is early up to the step in which this share of the susceptible has been a case, or FEW cases, at most the share MOST."""
+
+MINIMUM_LINKS = 10
+"""Fewer cases that other than index cases caused say nothing of growth."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Growth while few have been a case. until: the last step looked at; new: cases up to then, index cases left out.
+
+    rate: per step, among all susceptible. doubling: steps in which cases double. scatter: how many times the variance of Poisson
+    counts new cases scatter with around what was expected, 1 at the least. infectivity: None where there is no estimate.
+    """
+
+    rate: Estimate
+    doubling: Estimate
+    until: int
+    new: int
+    scatter: float | None
+    infectivity: Infectivity | None
+
+
+def early_growth(cases: Cases) -> Growth:
+    """Exponential growth rate of the cases of a run, with its 95% interval.
+
+    The rate at which cases that cause others as these do grow in the long run. That is no regression on counts, which would take
+    the luck of the first cases, with which all later counts move together, for growth.
+    Interval: Student's t, the larger of the variance between sources and that of scattered counts. Source: see `Infectivity`.
+    """
+    until = _early_until(cases)
+    found, new = Infectivity(cases, until), int(cases.new[: until + 1].sum())
+    method = f"life table of cases by the steps since their onset, steps 0 to {until}"
+    links = round(found.links)
+    if found.links < MINIMUM_LINKS or not found.total:
+        why = f"{links} cases that others than index cases caused, up to step {until}: too few, {MINIMUM_LINKS} are needed"
+        nothing = unknown(why, links, method)
+        return Growth(nothing, nothing, until, new, None, None)
+    age = np.arange(len(found.value))
+    left = np.exp(-found.rate * age)
+    effect = left / float(age @ (found.value * left))
+    variance, freedom = found.variance(effect)
+    scatter = found.scatter(cases.caused, cases.new)
+    poisson = float(found.value @ np.divide(effect**2, found.due, out=np.zeros_like(effect), where=found.due > 0))
+    half = student(freedom, found.links) * math.sqrt(max(variance, (scatter or 1.0) * poisson))
+    rate = Estimate(found.rate, found.rate - half, found.rate + half, method, links)
+    return Growth(rate, doubling(rate), until, new, scatter, found)
+
+
+def _early_until(cases: Cases) -> int:
+    enough = min(max(EARLY * cases.exposed, FEW), MOST * cases.exposed)
+    return min(int(np.searchsorted(np.cumsum(cases.new), enough)), cases.last)
+
+
+def student(freedom: float, n: float) -> float:
+    """Half the width of a 95% interval in standard errors. n: observations, which bound the degrees of freedom (2 at least)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(min(max(freedom, 2.0), max(n, 2.0)), 0.975))
+
+
+def doubling(rate: Estimate) -> Estimate:
+    """The doubling time of a growth rate, with its interval; in words where cases may not grow at all."""
+    if rate.value is None or rate.low is None or rate.high is None:
+        return rate
+    if rate.low <= 0 <= rate.high:
+        return unknown(f"not told from no growth: rate {rate.low:z.3f} to {rate.high:z.3f} a step", rate.n, rate.method)
+    value, one, other = (doubling_time(r) for r in (rate.value, rate.high, rate.low))
+    if rate.high < 0:
+        return unknown(f"cases halve in {-value:.1f} steps ({-other:.1f} to {-one:.1f})", rate.n, rate.method)
+    return Estimate(value, one, other, rate.method, rate.n)
 
 
 def growth_rate(times: ArrayLike, counts: ArrayLike) -> Estimate:

@@ -61,28 +61,40 @@ def sliding_windows(steps: int, width: int = 7) -> NDArray[np.int64]:
 
 
 def instantaneous_reproduction(
-    incidence: ArrayLike, interval: ArrayLike, windows: ArrayLike, prior_mean: float = 5.0, prior_sd: float = 5.0
+    incidence: ArrayLike,
+    interval: ArrayLike,
+    windows: ArrayLike,
+    prior_mean: float = 5.0,
+    prior_sd: float = 5.0,
+    local: ArrayLike | None = None,
+    scatter: float = 1.0,
 ) -> Instantaneous:
     """R over each window: its gamma posterior, given the new cases. windows: (m, 2) first and last step, from 1 on.
 
     What each case would cause if conditions stayed as they are in the window. Gaps right after the first cases leave too little
-    expected for a sound estimate: look at `expected`. Source: Cori et al. 2013.
+    expected for a sound estimate: look at `expected`. local: (T,), those of the new cases that earlier ones of `incidence` can
+    have caused, default all. scatter: variance of new cases in Poisson variances; the more, the less each case tells.
+    Sources: Cori et al. 2013; Thompson et al. 2019 (local and imported cases).
     """
     from scipy.special import gammaincinv
 
     cases, _ = _checked(incidence, interval)
     expected = infectiousness(incidence, interval)
+    if local is not None:
+        cases = _local(local, cases)
     first, last = np.asarray(windows, dtype=np.int64).reshape(-1, 2).T
     if not np.all((first >= 1) & (first <= last) & (last < len(cases))):
         raise ValueError(f"windows must lie within steps 1 to {len(cases) - 1}, first before last")
+    if not scatter >= 1:
+        raise ValueError(f"scatter must be at least 1, got {scatter}")
     if not (prior_mean > 0 and prior_sd > 0):
         raise ValueError(f"the prior needs a positive mean and sd, got {prior_mean} and {prior_sd}")
     seen, due, orphaned = (
         np.add.reduceat(np.r_[column, 0.0], np.c_[first, last + 1].ravel())[::2]
         for column in (cases, expected, (cases > 0) & (expected == 0))
     )
-    shape = (prior_mean / prior_sd) ** 2 + seen
-    scale = np.where(orphaned > 0, np.nan, 1 / (prior_mean / prior_sd**2 + due))
+    shape = (prior_mean / prior_sd) ** 2 + seen / scatter
+    scale = np.where(orphaned > 0, np.nan, 1 / (prior_mean / prior_sd**2 + due / scatter))
     low, high = (gammaincinv(shape, p) * scale for p in (0.025, 0.975))
     return Instantaneous(first, last, seen, due, shape * scale, np.sqrt(shape) * scale, low, high)
 
@@ -100,17 +112,19 @@ class Cohort:
     unexplained: float
 
 
-def cohort_reproduction(incidence: ArrayLike, interval: ArrayLike) -> Cohort:
+def cohort_reproduction(incidence: ArrayLike, interval: ArrayLike, local: ArrayLike | None = None) -> Cohort:
     """Mean secondary cases of the cases of each step, likely sources sharing each case. incidence: (T,), interval: (K,).
 
-    A case at t came from one at s with a chance in proportion to w_(t−s). Source: Wallinga & Teunis 2004.
+    A case at t came from one at s with a chance in proportion to w_(t−s). local: (T,), those of the cases that others of
+    `incidence` can have caused, default all. Source: Wallinga & Teunis 2004.
     """
     cases, weights = _checked(incidence, interval)
     due = infectiousness(incidence, interval)
-    share = np.divide(cases, due, out=np.zeros_like(due), where=due > 0)
+    caused_here = cases if local is None else _local(local, cases)
+    share = np.divide(caused_here, due, out=np.zeros_like(due), where=due > 0)
     caused = np.convolve(share[::-1], weights)[: len(cases)][::-1]
     reach = np.cumsum(np.r_[weights, np.zeros(len(cases))])[: len(cases)]
-    return Cohort(np.where(cases > 0, caused, np.nan), reach[::-1] / weights.sum(), float(cases[due == 0].sum()))
+    return Cohort(np.where(cases > 0, caused, np.nan), reach[::-1] / weights.sum(), float(caused_here[due == 0].sum()))
 
 
 def _checked(incidence: ArrayLike, interval: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -120,3 +134,10 @@ def _checked(incidence: ArrayLike, interval: ArrayLike) -> tuple[NDArray[np.floa
     if weights.ndim != 1 or not np.all(weights >= 0) or not 0 < weights.sum() < 1 + 1e-9 or weights[0] != 0:
         raise ValueError(f"interval must be non-negative, sum to at most 1 and begin with 0, got a sum of {weights.sum()}")
     return cases, weights
+
+
+def _local(local: ArrayLike, cases: NDArray[np.float64]) -> NDArray[np.float64]:
+    found = np.asarray(local, dtype=np.float64)
+    if found.shape != cases.shape or not np.all((found >= 0) & (found <= cases + 1e-9)):
+        raise ValueError(f"local cases must be 0 to the cases of each of {len(cases)} steps")
+    return found

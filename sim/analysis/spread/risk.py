@@ -42,12 +42,10 @@ class Hearing:
 def hearing(run: Run, strain: str | None = None) -> Hearing:
     """Who heard which message of the log, and how strongly it showed the strain."""
     strain = chosen_strain(run, strain)
-    heard = run.numbers(
-        "SELECT e.agent, e.step, e.source, e.message, e.weight FROM exposure e JOIN agent a ON a.id = e.agent"
-        " WHERE a.detailed = 1 ORDER BY e.rowid",
-        [("agent", "i8"), ("step", "i8"), ("source", "i8"), ("message", "i8"), ("weight", "f8")],
-    )
-    columns = {name: np.ascontiguousarray(heard[name]) for name in heard.dtype.names or ()}
+    exposures, detailed = run.exposures, run.agents.loc[run.agents["detailed"] == 1, "id"]
+    rows = slice(None) if len(detailed) == run.size else exposures["agent"].isin(detailed).to_numpy()
+    names = ("agent", "step", "source", "message", "weight")
+    columns = {name: exposures[name].to_numpy()[rows] for name in names}
     return Hearing(**columns, dose=_looked_up(*doses(run, strain), columns["message"]))
 
 
@@ -97,6 +95,7 @@ def cause_window(run: Run, strain: str | None = None) -> int:
     return int(rule.get("cause_window", WINDOW))
 
 
+@kept
 def at_risk(run: Run, strain: str | None = None, kind: str = "case", window: int | None = None) -> pd.DataFrame:
     """A row for each step in which an agent that is logged in detail acted and had not been a case before, by step and agent.
 
