@@ -1,0 +1,250 @@
+"""Affect as a panel: what each agent showed in each step, and what it heard, on one measure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.envs.rng import Streams
+from contagium.sim.analysis.spread.epidemic import CASES, last_step, measure_of, moves
+from contagium.sim.log import LogError, Run
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+AXES = ("valence", "arousal", "distress")
+"""The measures that are analysed where none are named, as far as the run has them."""
+
+SPARSE = 4
+"""Ids up to so many times their number are looked up in a table."""
+
+PRESSURE, PERSONA = "pressure", "persona"
+
+_NOTHING = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Begin:
+    """A pressure event that begins. pressed: rows of the agents for whom it does, ascending."""
+
+    event: str
+    step: int
+    pressed: Ints
+
+
+@dataclass(frozen=True)
+class Panel:
+    """n agents over T steps on one measure.
+
+    own: (n, T) mean reading of what the agent said in the step. heard: (n, T) mean over what it received in the step, weighted by
+    the contact, where a message without a reading counts as what its source usually shows; it can act on that in the next step.
+    Both NaN where there is no good reading. hearer, source, at: (e,) rows of agents and step of each message received from one of
+    them, by step. moved: (n, T) each, what else may move affect, by name: intensity of pressure, summed over events, and whether
+    the agent is a case of a persona. begins: events of pressure. messages, unread: said, and said without a good reading;
+    received, lost: the same of messages received, where one from an agent that is not logged in detail has no reading either.
+    """
+
+    axis: str
+    agents: Ints
+    own: Floats
+    heard: Floats
+    hearer: Ints = field(default_factory=lambda: _NOTHING)
+    source: Ints = field(default_factory=lambda: _NOTHING)
+    at: Ints = field(default_factory=lambda: _NOTHING)
+    moved: dict[str, Floats] = field(default_factory=dict)
+    begins: tuple[Begin, ...] = ()
+    messages: int = 0
+    unread: int = 0
+    received: int = 0
+    lost: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Agents and steps."""
+        return self.own.shape[0], self.own.shape[1]
+
+    @property
+    def streams(self) -> Streams:
+        """Randomness keyed by what was read: the same log gives the same numbers, two logs are not relabelled alike."""
+        return Streams(int.from_bytes(hashlib.blake2b(self.own.tobytes(), digest_size=7).digest(), "little"))
+
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Who ever heard whom: rows of hearers and sources, each pair once, by hearer."""
+        codes = distinct(self.hearer * len(self.agents) + self.source)
+        return codes // max(len(self.agents), 1), codes % max(len(self.agents), 1)
+
+
+def panels(run: Run, axes: Sequence[str] | None = None) -> dict[str, Panel]:
+    """The panel of each measure, of the agents logged in detail. axes: default those of `AXES` that the run has.
+
+    LogError: the log cannot be read. A measure that the run does not have gives a panel without a reading.
+    """
+    chosen = list(axes) if axes is not None else [axis for axis in AXES if axis in run.meta.get("axis_instruments", {})]
+    agents = np.sort(run.agents.loc[run.agents["detailed"] == 1, "id"].to_numpy(np.int64))
+    steps = last_step(run) + 1
+    if not chosen or not len(agents):
+        return {}
+    said = run.numbers("SELECT id, step, sender FROM message ORDER BY id", [("id", "i8"), ("step", "i4"), ("sender", "i8")])
+    speaker = _position(agents, said["sender"])
+    kept = (said["step"] < steps) & (speaker >= 0)
+    said, speaker = said[kept], speaker[kept]
+    heard, hearer, source, message = _hearings(run, agents, steps, said["id"], speaker)
+    pressed, begins = _pressure(run, agents, steps)
+    known = source >= 0
+    shared: dict[str, Any] = {
+        "hearer": hearer[known],
+        "source": source[known],
+        "at": heard["step"][known].astype(np.int64),
+        "moved": {PRESSURE: pressed, PERSONA: _cases(run, agents, steps)},
+        "begins": begins,
+        "messages": len(said),
+        "received": len(heard),
+    }
+    shape, weight = (len(agents), steps), heard["weight"].astype(np.float64)
+    cell, found = hearer * steps + heard["step"], {}
+    for axis, value in _readings(run, chosen, said["id"]).items():
+        taken = np.r_[value, np.nan][message]
+        own = _mean(speaker * steps + said["step"], value, np.ones(len(value)), shape)
+        stands = usual(np.vstack([own, np.full(steps, np.nan)]))[source]
+        mean = _heard(cell, taken, stands, weight, shape)
+        unread, lost = int(np.isnan(value).sum()), int(np.isnan(taken).sum())
+        found[axis] = Panel(axis, agents, own, mean, unread=unread, lost=lost, **shared)
+    return found
+
+
+def _hearings(run: Run, agents: Ints, steps: int, ids: Ints, speaker: Ints) -> tuple[NDArray[Any], Ints, Ints, Ints]:
+    """Messages received from others, by step: step and weight, rows of hearer and source, place of the message among `ids`.
+
+    Source and message are −1 where the message is not logged; then nobody logged in detail has sent it.
+    """
+    heard = run.numbers(
+        "SELECT step, message, agent, weight FROM exposure ORDER BY rowid",
+        [("step", "i4"), ("message", "i8"), ("agent", "i4"), ("weight", "f4")],
+    )
+    heard = heard if np.all(np.diff(heard["step"]) >= 0) else heard[np.argsort(heard["step"], kind="stable")]
+    message, hearer = _position(ids, heard["message"]), _position(agents, heard["agent"])
+    source = np.r_[speaker, -1][message]
+    kept = (heard["step"] < steps) & (hearer >= 0) & (source != hearer)
+    return heard[kept], hearer[kept], source[kept], message[kept]
+
+
+def distinct(codes: Ints) -> Ints:
+    """The different ones among codes (m,), ascending; of millions far quicker than `np.unique`, which hashes them."""
+    ranked = np.sort(codes)
+    return ranked[np.r_[True, ranked[1:] != ranked[:-1]]] if len(ranked) else ranked
+
+
+def _position(ids: Ints, wanted: Ints) -> Ints:
+    """Where each of `wanted` (m,), 0 or more, stands among `ids`, ascending; −1 where it does not."""
+    if not len(ids) or not len(wanted):
+        return np.full(len(wanted), -1)
+    if (most := int(max(ids[-1], wanted.max()))) <= SPARSE * (len(ids) + len(wanted)):
+        place = np.full(most + 1, -1)  # a table is ten times quicker than millions of searches
+        place[ids] = np.arange(len(ids))
+        return place[wanted]
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return np.where(ids[at] == wanted, at, -1)
+
+
+def _mean(cell: Ints, value: Floats, weight: Floats, shape: tuple[int, int]) -> Floats:
+    """Weighted mean of the good values in each cell, NaN where there is none."""
+    good = np.isfinite(value) & (weight > 0)
+    cells, size = cell[good], shape[0] * shape[1]
+    total = np.bincount(cells, weight[good], minlength=size)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.bincount(cells, value[good] * weight[good], minlength=size) / total
+    return mean.reshape(shape)
+
+
+def usual(own: Floats) -> Floats:
+    """Mean reading of each agent (n,) over its steps (n, T); of whom nothing is read, that of all; 0 where there is none."""
+    known = np.isfinite(own)
+    total, count = np.where(known, own, 0.0).sum(axis=1), known.sum(axis=1)
+    everybody = total.sum() / max(int(count.sum()), 1)
+    return np.where(count > 0, total / np.maximum(count, 1), everybody)
+
+
+def _heard(cell: Ints, value: Floats, stands: Floats, weight: Floats, shape: tuple[int, int]) -> Floats:
+    """Mean of what each cell heard, NaN where none of it is known.
+
+    For a message that is not, what its source usually shows stands in. To leave it out would let the mean jump with whoever is
+    missing, which flattens every slope on it; the expected value does not (Berkson 1950).
+    """
+    unread = np.isnan(value)
+    some = np.zeros(shape[0] * shape[1], dtype=bool)
+    some[cell[~unread]] = True
+    mean = _mean(cell, np.where(unread, stands, value), weight, shape)
+    return np.where(some.reshape(shape), mean, np.nan)
+
+
+def _readings(run: Run, axes: Sequence[str], ids: Ints) -> dict[str, Floats]:
+    """What stands for each message (m,) on each measure: the first reading of the best instrument that has a good one."""
+    found = {axis: np.full(len(ids), np.nan) for axis in axes}
+    chosen: dict[str, list[str]] = run.meta.get("axis_instruments", {})
+    ranked = sorted({(place, name) for axis in axes for place, name in enumerate(chosen.get(axis, []))})
+    for place in sorted({place for place, _ in ranked}):
+        for name in [name for at, name in ranked if at == place]:
+            mine = [axis for axis in axes if chosen.get(axis, [])[place : place + 1] == [name]]
+            # Null and not-a-number cannot be streamed as numbers: infinity stands for them.
+            scores = ", ".join(["ifnull(json_extract(scores, ?), 9e999)"] * len(mine))
+            query = (
+                f"SELECT id, {scores} FROM reading WHERE instrument = ? AND channel = 'message' AND status = 'ok' ORDER BY rowid"
+            )
+            paths = [f'$."{axis}"' for axis in mine]
+            rows = run.numbers(query, [("id", "i8"), *((f"f{k}", "f8") for k in range(len(mine)))], (*paths, name))
+            first = rows[np.unique(rows["id"], return_index=True)[1]]
+            at = _position(ids, first["id"])
+            for k, axis in enumerate(mine):
+                new = (at >= 0) & np.isfinite(first[f"f{k}"])
+                new[new] = np.isnan(found[axis][at[new]])
+                found[axis][at[new]] = first[f"f{k}"][new]
+    return found
+
+
+def _cases(run: Run, agents: Ints, steps: int) -> Floats:
+    """Of how many personas each agent is a case in each step, (n, T), from its first sign on. States of affect are no "
+    "personas."""
+    change = np.zeros((len(agents), steps + 1))
+    for strain in [name for name in run.meta.get("strains", ()) if measure_of(run, name) == name]:
+        table = moves(run, strain)
+        table = table[table["agent"].isin(agents) & (table["step"] < steps)]
+        begins, ends = (table[side].isin(CASES).to_numpy() for side in ("target", "origin"))
+        row = np.searchsorted(agents, table["agent"].to_numpy())
+        at = np.where(begins, table["onset"], table["step"]).clip(0)
+        np.add.at(change, (row, at), begins.astype(float) - ends)
+    return change[:, :steps].cumsum(axis=1)
+
+
+def _pressure(run: Run, agents: Ints, steps: int) -> tuple[Floats, tuple[Begin, ...]]:
+    """Intensity on each agent in each step, (n, T), and the beginnings of events.
+
+    Who is pressed now and was not in the step before is newly pressed; where an event begins for all whom it presses, all are.
+    """
+    intensity, begins = np.zeros((len(agents), steps)), []
+    before: dict[str, tuple[int, Ints]] = {}
+    for row in run.table("pressure").itertuples():
+        rows = _pressed(str(row.agents), agents)
+        if row.step >= steps:
+            continue
+        intensity[rows, row.step] += row.intensity
+        last, those = before.get(row.event, (-2, _NOTHING))
+        new = rows if row.begins == row.pressed or last < row.step - 1 else np.setdiff1d(rows, those)
+        if row.begins and len(new):
+            begins.append(Begin(str(row.event), int(row.step), new))
+        before[row.event] = int(row.step), rows
+    return intensity, tuple(begins)
+
+
+def _pressed(named: str, agents: Ints) -> Ints:
+    """Rows of those among `agents` whom a row of the table `pressure` names."""
+    if named == "all":
+        return np.arange(len(agents))
+    try:
+        return np.flatnonzero(np.isin(agents, np.array(named.split(","), dtype=np.int64)))
+    except ValueError as error:
+        raise LogError(f"table pressure names no agents: {error}") from error
