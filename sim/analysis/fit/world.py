@@ -1,0 +1,153 @@
+"""A fitted model in the world it was measured in, or in a larger one of its kind: epidemic curves, without observer or log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contagium.agents.mechanistic.affect import Affect
+from contagium.agents.mechanistic.carriage import Carriage
+from contagium.agents.mechanistic.contagion import ContagionModel
+from contagium.agents.mechanistic.policy import Mechanistic
+from contagium.agents.policy import Setting
+from contagium.envs.rng import Streams
+from contagium.envs.world import Act, Observation
+from contagium.sim.analysis.fit.compose import Rates
+from contagium.sim.build import build
+from contagium.sim.intervention import Intervention, Transit
+from contagium.sim.laboratory import Society, called, society
+from contagium.sim.scenario import Scenario, make_scenario
+
+MECHANISTIC = {"mechanistic": {"share": 1, "policy": {"_target_": "contagium.agents.mechanistic.policy.Mechanistic"}}}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """An epidemic as it is compared. prevalence, ever: (T,), cases after each step, and agents that were one up to then."""
+
+    size: int
+    index: int
+    prevalence: NDArray[np.int64]
+    ever: NDArray[np.int64]
+
+    @property
+    def attack(self) -> float:
+        """Attack rate: the share of all but the index cases that ever were a case."""
+        return float(self.ever[-1] - self.index) / max(self.size - self.index, 1)
+
+    @property
+    def peak(self) -> float:
+        """The highest share of agents that were a case at one time."""
+        return float(self.prevalence.max()) / self.size
+
+    @property
+    def peak_step(self) -> float:
+        """The first step at which it was reached."""
+        return float(self.prevalence.argmax())
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A world with its network and index cases, on which epidemics of mechanistic agents are played."""
+
+    scenario: Scenario
+    people: Society
+    interventions: tuple[Intervention, ...]
+
+    async def play(self, rates: Rates, streams: Streams, steps: int) -> Curves:
+        """One epidemic. streams: of what is read and what happens; network and index cases are those of the scenario."""
+        people, size = self.people, self.scenario.population.size
+        mind = self._mind(rates)
+        people.world.reset(streams)
+        # Of several strains the first is followed, the one that was fitted.
+        strain, code = people.axes.strains[0], rates.model.code("I")
+        ever = people.population.strain == 0
+        index, prevalence, cases = int(ever.sum()), np.zeros(steps, dtype=np.int64), np.zeros(steps, dtype=np.int64)
+        for step in range(steps):
+            seen = people.world.observe(people.world.active(step), people.pressure.due(step))
+            act = await mind.act(seen, streams)
+            moved = act.latent.get(strain)
+            if moved is not None:
+                ever[moved.agent[moved.target == "I"]] = True
+            showing = mind.compartment[:, 0] == code
+            sent = people.world.send(act)
+            kept = np.ones(len(sent), dtype=bool)
+            for intervention in self.interventions:
+                kept &= ~intervention.withhold(Transit(step, sent, showing), streams)
+            people.world.deliver(sent.take(kept), act)
+            prevalence[step], cases[step] = showing.sum(), ever.sum()
+        return Curves(size, index, prevalence, cases)
+
+    def _mind(self, rates: Rates) -> Mechanistic | Unfeeling:
+        people, scenario = self.people, self.scenario
+        law: Affect = build(scenario.affect, "affect")
+        felt = any(rates.modifiers) or law.activity < 1
+        mind = Mechanistic(rates.model, law, rates.coupling) if felt else Unfeeling(rates.model)
+        mind.begin(
+            Setting(
+                agents=np.arange(scenario.population.size),
+                population=people.population,
+                axes=people.axes,
+                personas=scenario.personas,
+                background=scenario.background,
+                name=partial(called, people.world),
+                choices=people.world.choices,
+                feelings=(),
+                report_every=0,
+                backend=None,
+            )
+        )
+        return mind
+
+
+class Unfeeling:
+    """Agents that carry a strain by a contagion model, as `Mechanistic` ones do, and have no affect: in a third of the time.
+
+    Where affect acts on nothing, epidemics are the same.
+    """
+
+    def __init__(self, model: ContagionModel) -> None:
+        self._model = model
+
+    def begin(self, setting: Setting) -> None:
+        self._setting, self._carriage = setting, Carriage(self._model, setting)
+        self._acted = np.zeros(len(setting.agents), dtype=np.int64)
+
+    @property
+    def compartment(self) -> NDArray[np.int8]:
+        return self._carriage.compartment
+
+    async def act(self, observation: Observation, rng: Streams) -> Act:
+        people, agents = self._setting.population, observation.agents
+        elapsed = (observation.step - self._acted[agents]).astype(np.float64)
+        self._acted[agents] = observation.step
+        act = Act.idle(agents, len(self._setting.axes))
+        act.says[:] = True
+        act.latent.update(self._carriage.step(agents, elapsed, people.susceptibility[agents, None], observation, rng))
+        strains = slice(3, 3 + len(self._setting.axes.strains))
+        act.expression[:, strains] = self._carriage.expression(self._carriage.strength(agents), people.expressiveness[agents])
+        return act
+
+
+def stage(composed: Mapping[str, Any], agents: int | None = None) -> Stage:
+    """The world of a run's scenario, as its log holds it, with mechanistic agents in place of whoever acted.
+
+    agents: another number of them; index cases grow in proportion and are drawn as the scenario says, not taken by name.
+    ScenarioError: the scenario has no world to play in, or none of this size.
+    """
+    told = dict(composed) | {"agents": {"groups": MECHANISTIC}, "rivals": {}, "stances": (), "belief": None}
+    scenario = make_scenario(told)
+    if agents is not None and agents != scenario.population.size:
+        seeding, size = scenario.seeding, scenario.population.size
+        count = seeding.count if seeding.agents is None else len(seeding.agents)
+        grown = seeding.model_copy(update={"count": max(1, round(count * agents / size)) if count else 0, "agents": None})
+        population = scenario.population.model_copy(update={"size": agents})
+        scenario = scenario.model_copy(update={"population": population, "seeding": grown})
+    people = society(scenario, [None])
+    made = tuple(build(spec, f"intervention.{name}", name=name) for name, spec in scenario.intervention.items())
+    return Stage(scenario, people, made)
