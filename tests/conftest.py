@@ -1,7 +1,9 @@
 """Rules for every test: no network beyond this machine, no window system, downloads only where they already are."""
 
 import asyncio
+import functools
 import importlib.util
+import inspect
 import ipaddress
 import os
 import selectors
@@ -56,8 +58,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(os.cpu_count() or 1, 4) if whole else 0
 
 
+def _render(really: bool) -> None:
+    """Whether figures are rendered, which takes most of the time of a small run; they are composed in either case."""
+    from contagium.sim.analysis.figures import picture
+
+    for name, nothing in (("rendered", {"png": b"", "svg": b"<svg/>"}), ("book", b"")):
+        real = inspect.unwrap(getattr(picture, name))
+        setattr(picture, name, real if really else functools.wraps(real)(lambda figure, nothing=nothing: nothing))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `weights` (all) or `weights("MINILM")` (these) unless they are in the user's cache."""
+    """Render figures only for a test marked `rendered`.
+
+    Skip a test marked `weights` (all) or `weights("MINILM")` (these) unless they are in the user's cache.
+    """
+    _render(item.get_closest_marker("rendered") is not None)
     marker = item.get_closest_marker("weights")
     if marker is None:
         return

@@ -16,23 +16,31 @@ def write_outputs(run_dir: str | Path) -> dict[str, Any]:
     Each file is written aside and then put in place, so that none is ever half there. LogError: there is no readable run.
     """
     # Drawing and statistics are loaded only now, so that a run starts without them.
+    from contagium.sim.analysis.figures.picture import book
     from contagium.sim.analysis.figures.run import draw
     from contagium.sim.analysis.findings import find
+    from contagium.sim.analysis.report.chapters import sections
     from contagium.sim.analysis.report.page import report
     from contagium.sim.analysis.report.transcript import transcript
+    from contagium.sim.analysis.spread.epidemic import compartment_curves
+    from contagium.sim.analysis.study import study
     from contagium.sim.analysis.summary import summarise
 
     directory, run = Path(run_dir), open_run(run_dir)
     try:
         found = find(run)
-        summary = summarise(run, found)
-        figures = draw(found)
+        more = study(run, found)
+        summary = summarise(run, found, more)
+        figures = draw(found, {name: compartment_curves(run, name) for name in found.strains})
+        chapters = sections(more)
+        every = [*figures, *(figure for chapter in chapters for figure in chapter.figures)]
         (directory / "figures").mkdir(exist_ok=True)
-        for figure in figures:
+        for figure in every:
             put(directory / "figures" / f"{figure.name}.png", figure.png)
             put(directory / "figures" / f"{figure.name}.svg", figure.svg)
+        put(directory / "figures" / "figures.pdf", book(every))
         put(directory / "transcript.md", transcript(run, found).encode())
-        put(directory / "report.html", report(run, found, summary, figures).encode())
+        put(directory / "report.html", report(run, found, summary, figures, chapters, more.confirmed).encode())
         put(directory / "summary.json", (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
     finally:
         run.close()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.failures import Failures
 from contagium.sim.analysis.findings import Findings, Spread, find
 from contagium.sim.analysis.spread.adoption import COPIED, NO_TEXT, OWN_WORDS
+from contagium.sim.analysis.study import Study, study, summary_of, told
 from contagium.sim.log import Run
 from contagium.sim.schema import SCHEMA_VERSION
 
 
-def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
-    """The content of summary.json. found: what `find` gave for this run, if it is at hand.
+def summarise(run: Run, found: Findings | None = None, more: Study | None = None) -> dict[str, Any]:
+    """The content of summary.json. found, more: what `find` and `study` gave for this run, if they are at hand.
 
     Values are plain JSON; what is not defined is None and `reasons` says why, by key.
     """
     found = found or find(run)
+    more = more or study(run, found)
     steps = run.table("step")
     ((readings, failed),) = run.rows("SELECT count(*), coalesce(sum(status != 'ok'), 0) FROM reading")
     how, peak, cases = found.adoption["how"].value_counts(), found.spread.peak, found.chains.cases
@@ -36,12 +36,13 @@ def summarise(run: Run, found: Findings | None = None) -> dict[str, Any]:
         "final_size": found.spread.size.value,
         "peak_prevalence": peak.share if peak and found.steps else None,
         "peak_step": peak.step if peak and found.steps else None,
-        "r0": _r0(found.spread.r0),
+        "r0": summary_of(found.spread.r0),
         "cases": found.spread.attack.count,
         "index_cases": int(cases["index"].sum()),
         "spontaneous_cases": int(cases["spontaneous"].sum()),
         "explained": found.explained,
         "strains": {name: _strain(of, found.steps) for name, of in found.strains.items()},
+        **told(more),
         "adoption": {key: int(how.get(key, 0)) for key in (OWN_WORDS, COPIED, NO_TEXT)},
         "messages": int(steps["messages"].sum()),
         "exposures": int(steps["exposures"].sum()),
@@ -65,16 +66,10 @@ def _strain(of: Spread, steps: int) -> dict[str, Any]:
         "final_size": of.size.value,
         "peak_prevalence": peak.share if peak else None,
         "peak_step": peak.step if peak else None,
-        "r0": _r0(of.r0),
+        "r0": summary_of(of.r0),
         "cases": of.attack.count,
         "index_cases": of.index,
     }
-
-
-def _r0(r0: Estimate) -> dict[str, Any]:
-    if r0.reason is not None:
-        return {"reason": r0.reason, "n": r0.n}
-    return {"estimate": r0.value, **{key: value for key, value in asdict(r0).items() if key not in ("value", "reason")}}
 
 
 def _calls(found: Failures) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import threading
@@ -10,18 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
 from contagium.sim.__main__ import _run
-from contagium.sim.analysis.figures.run import Picture
+from contagium.sim.analysis.figures import picture
 
 SMALL = ("steps=2", "population.size=6")
-
-
-def _sketch(name: str, size: tuple[float, float], plot: Callable[[Figure], None], caption: str) -> Picture:
-    """A picture that is composed, but not rendered: rendering takes most of the time of a small run."""
-    plot(Figure(figsize=size, layout="constrained"))
-    return Picture(name, caption, b"", b"<svg/>")
 
 
 @pytest.fixture
@@ -36,8 +30,8 @@ def application(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
 
     def run(*arguments: str, rendered: bool = False) -> int:
         with monkeypatch.context() as patch:
-            if not rendered:
-                patch.setattr("contagium.sim.analysis.figures.run._picture", _sketch)
+            for name in ("rendered", "book") if rendered else ():
+                patch.setattr(picture, name, inspect.unwrap(getattr(picture, name)))
             return _run(["contagium", *arguments])
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -19,10 +20,11 @@ from matplotlib.figure import Figure
 
 import contagium
 from contagium.sim.analysis import write_outputs
+from contagium.sim.analysis.figures import picture, style
 from contagium.sim.analysis.figures import run as figures
-from contagium.sim.analysis.figures import style
 from contagium.sim.analysis.figures.layout import affect_range, event_layout
 from contagium.sim.analysis.findings import find
+from contagium.sim.analysis.report.assets import script
 from contagium.sim.analysis.text import clip, html_text, markdown_text, visible
 from contagium.sim.log import EventLog, LogError, open_run
 
@@ -89,7 +91,8 @@ def talk(made_log: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_everything_is_written_and_the_numbers_are_those_of_the_log(talk: Path) -> None:
     summary = json.loads((talk / "summary.json").read_text(encoding="utf-8"))
-    assert sorted(p.name for p in (talk / "figures").iterdir()) == sorted(f"{n}.{k}" for n in FIGURES for k in ("png", "svg"))
+    drawn = {f"{n}.{k}" for n in FIGURES for k in ("png", "svg")} | {"figures.pdf"}
+    assert {p.name for p in (talk / "figures").iterdir()} == drawn
     assert [p.name for p in talk.rglob("*.part")] == []
     expected = {
         "name": "made",
@@ -166,19 +169,28 @@ def test_report_says_in_words_what_spread(talk: Path) -> None:
     assert "too few cases to say: 3" in page.shown
     assert "contagium seed=7" in page.shown
     assert page.tags.count("img") == len(FIGURES)
-    sources = [value for name, value in page.attributes if name in ("src", "href")]
+    sources = [value for name, value in page.attributes if name == "src"]
     assert all(value is not None and value.startswith("data:image/svg+xml;base64,") for value in sources)
     for value in sources:
         ET.fromstring(base64.b64decode(str(value).split(",", 1)[1]))
-    assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in page.attributes
-    assert not {"script", "iframe", "link", "object", "form"} & set(page.tags)
+    links = [str(value) for name, value in page.attributes if name == "href"]
+    assert len(links) > 8
+    assert {("id", link.removeprefix("#")) for link in links} <= set(page.attributes)
+    (policy,) = [value for name, value in page.attributes if name == "content" and str(value).startswith("default-src")]
+    hashed = base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hashed}'"
+    assert not {"iframe", "link", "object", "form"} & set(page.tags)
+    assert page.tags.count("script") == 2
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
 
 
+@pytest.mark.rendered
 def test_outputs_repeat_byte_for_byte(talk: Path) -> None:
+    write_outputs(talk)
     kept = [path for path in sorted(talk.rglob("*")) if path.is_file() and not path.name.startswith("run.db")]
     first = [path.read_bytes() for path in kept]
     write_outputs(talk)
-    assert len(first) == 3 + 2 * len(FIGURES)
+    assert len(first) == 4 + 2 * len(FIGURES)
     assert [path.read_bytes() for path in kept] == first
 
 
@@ -199,6 +211,7 @@ def hostile(make: Make) -> Path:
     return directory
 
 
+@pytest.mark.rendered
 def test_hostile_text_is_shown_and_does_nothing(make: Make, talk: Path) -> None:
     directory = hostile(make)
     write_outputs(directory)
@@ -206,10 +219,11 @@ def test_hostile_text_is_shown_and_does_nothing(make: Make, talk: Path) -> None:
     page, calm = Page(html), Page((talk / "report.html").read_text(encoding="utf-8"))
     # The same elements and attributes as in a report of a run in which nothing hostile was said.
     assert set(page.tags) == set(calm.tags)
+    assert page.tags.count("script") == 2
     assert page.tags.count("img") == len(FIGURES)
     assert {name for name, _ in page.attributes} == {name for name, _ in calm.attributes}
-    for picture in (directory / "figures").glob("*.svg"):
-        assert {name.rpartition("}")[2] for name in (e.tag for e in ET.parse(picture).iter())}.isdisjoint({"script", "h1"})
+    for drawing in (directory / "figures").glob("*.svg"):
+        assert {name.rpartition("}")[2] for name in (e.tag for e in ET.parse(drawing).iter())}.isdisjoint({"script", "h1"})
     for text in HOSTILE:
         assert visible(text) in page.shown
     assert OVERRIDE not in html
@@ -341,6 +355,7 @@ def test_a_log_without_a_population_is_stated(tmp_path: Path, make: Make) -> Non
         contagium.analysis.attack_rate(contagium.open_run(tmp_path / "empty.db"))
 
 
+@pytest.mark.rendered
 def test_a_large_run_is_sampled_where_it_is_shown_and_says_so(make: Make) -> None:
     size = 1500
     made = make(agents=size, index=tuple(range(5)), steps=3)
@@ -375,6 +390,27 @@ def test_plots_draw_what_they_are_given_and_read_no_formulas() -> None:
     figures.plot_affect(empty, {})
     assert [text.get_text() for text in empty.texts] == ["No affect was read."]
     assert style.label(f"{OVERRIDE}$x^2$" + "y" * 40) == "[U+202E]$x^2$" + "y" * 10 + "…"
+
+
+@pytest.mark.rendered
+def test_a_book_of_figures_holds_a_page_each_with_fonts_that_every_program_reads() -> None:
+    def drawn() -> list[picture.Picture]:
+        curves = {
+            "spiral": pd.DataFrame({"S": [3, 1], "I": [1, 3]}, index=[-1, 0]),
+            "calm": pd.DataFrame({"S": [4, 4]}, index=[-1, 0]),
+        }
+        name, height, plot, caption = figures.compartments(curves)
+        return [picture.picture(name, (width, height), plot, caption) for width in (style.SINGLE, style.DOUBLE)]
+
+    pages = drawn()
+    book = picture.book(pages)
+    assert book == picture.book(drawn())
+    assert len(re.findall(rb"/Type /Page\b", book)) == 2
+    assert b"/FontFile2" in book, "outlines are embedded, as TrueType"
+    assert b"/Subtype /Type3" not in book
+    panels = pages[0].figure.axes
+    assert [axes.get_title(loc="left") for axes in panels] == ["spiral", "calm"]
+    assert [axes.get_legend() is not None for axes in panels] == [False, True]
 
 
 def test_event_names_stand_where_there_is_room_and_each_stands_once() -> None:

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from contagium.sim.analysis.findings import find
+from contagium.sim.analysis.report import reliability
 from contagium.sim.analysis.report.page import report
+from contagium.sim.analysis.report.parts import most_shown
 from contagium.sim.analysis.summary import summarise
+from contagium.sim.analysis.tables import Table
 from contagium.sim.log import open_run
 
 Make = Callable[..., Any]
@@ -61,3 +64,46 @@ def test_a_reproduction_number_from_few_known_causes_is_called_biased(make: Make
     page = report(run, found, summarise(run, found), [])
     assert "An early case led to" in page
     assert (f"It is biased low, for candidate sources explain only {share:.0%} of what caused cases." in page) == warned
+
+
+def test_a_reproduction_number_below_one_beside_a_high_attack_rate_is_explained(make: Make) -> None:
+    made = make(agents=12, index=(0, 1, 2, 3))
+    for step in range(12):
+        made.step(step, moved={4 + step: ("I", [(step % 4, 1.0)])} if step < 8 else {})
+    run = open_run(made.end())
+    found = find(run)
+    assert found.spread.r0.value is not None
+    assert found.spread.r0.value < 1
+    assert "cases without index cases over all cases, here 8 of 12" in report(run, found, summarise(run, found), [])
+
+
+def test_only_messages_that_reached_the_threshold_are_said_to_show_it(make: Make) -> None:
+    made = make()
+    made.step(
+        0, said={0: ("Seeded words.", 0.99), 1: ("I am the spiral.", 0.8), 2: ("A nearly spiral day.", 0.45), 3: ("Tea.", 0.0)}
+    )
+    run = open_run(made.end())
+    found = find(run)
+    shown = most_shown(run, found)
+    assert "1 messages, 1 different, reached the threshold (embedding ≥ 0.5)" in shown
+    assert "I am the spiral." in shown
+    assert not any(words in shown for words in ("Seeded words.", "nearly", "Tea."))
+
+
+def test_where_no_message_reached_the_threshold_the_page_says_so(make: Make) -> None:
+    made = make()
+    made.step(0, said={0: ("Seeded words.", 0.99), 3: ("Tea.", 0.2)})
+    run = open_run(made.end())
+    assert most_shown(run, find(run)) == (
+        "<p>No message of any agent but the index cases reached the threshold (embedding ≥ 0.5).</p>"
+    )
+
+
+def test_long_tables_of_agreement_are_folded(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    long, short = (Table(name, "Says.", ("a",), (("x",),) * rows) for name, rows in (("Long", 11), ("Short", 10)))
+    monkeypatch.setattr(reliability, "tables", lambda found: [long, short])
+    made = make()
+    made.step(0)
+    html = reliability.reliability_section(open_run(made.end()))
+    assert "<summary>Long: 11 rows</summary>" in html
+    assert html.count("<details>") == 1

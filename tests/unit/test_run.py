@@ -322,7 +322,7 @@ def test_ctrl_c_leaves_a_readable_run(contagium, tmp_path: Path, monkeypatch: py
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Live, "update", interrupt)
-    monkeypatch.setattr(figures, "draw", lambda found: [])
+    monkeypatch.setattr(figures, "draw", lambda *found: [])
     status, said = contagium(*LINE)
     assert status == 130
     assert "contagium: interrupted; the steps so far are kept\n" in said
@@ -345,7 +345,7 @@ def test_a_run_that_fails_says_so_in_one_line_and_keeps_its_steps(
         return await answer(self, request)
 
     monkeypatch.setattr(Parrot, "complete", gone)
-    monkeypatch.setattr(figures, "draw", lambda found: [])
+    monkeypatch.setattr(figures, "draw", lambda *found: [])
     status, said = contagium(*LINE, "seeding.agents=[0]")
     assert status == 1
     lines = [line for line in said.splitlines() if line.startswith("contagium: ") and "agents in a" not in line]
@@ -364,7 +364,7 @@ def test_a_model_that_says_nothing_at_all_is_no_result(contagium, tmp_path: Path
         return Completion("", "stop", "mute", 1, 0, 0.0)
 
     monkeypatch.setattr(Parrot, "complete", mute)
-    monkeypatch.setattr(figures, "draw", lambda found: [])
+    monkeypatch.setattr(figures, "draw", lambda *found: [])
     status, said = contagium(*LINE, "seeding.agents=[0]")
     assert status == 1
     assert "contagium: the language model answered none of the first 5 calls (5 × empty_stop)\n" in said

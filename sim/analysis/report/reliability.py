@@ -17,6 +17,9 @@ from contagium.sim.observer.agreement import Measured, share
 from contagium.sim.observer.reactivity import Reactivity, reactivity
 from contagium.sim.observer.reliability import Reliability, reliability, smallest_seen
 
+LONG = 10
+"""Rows of a table from which the report folds it."""
+
 
 def percentage(of: Measured) -> str:
     return number(of, "z.1%")
@@ -123,10 +126,17 @@ def twin_table(found: Reactivity) -> Table:
 def reliability_section(run: Run) -> str:
     """HTML for the run's report: what the log tells of how far its readings can be trusted."""
     found = reliability(run)
-    told = "".join(html_table(table) for table in tables(found))
+    told = "".join(_folded(table) for table in tables(found))
     note = "In brackets 95% intervals, by resampling agents; of failed readings and same words, Wilson's."
     notes = [*found.notes, *([note] if told else [])]
     return told + "".join(f'<p class="soft">{html_text(note)}</p>' for note in notes)
+
+
+def _folded(table: Table) -> str:
+    """A table; a long one is shut at first."""
+    if len(table.rows) <= LONG:
+        return html_table(table)
+    return f"<details><summary>{html_text(table.title)}: {len(table.rows)} rows</summary>{html_table(table)}</details>"
 
 
 def main(arguments: list[str] | None = None) -> int:
