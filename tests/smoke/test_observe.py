@@ -116,10 +116,10 @@ def test_a_stopped_observation_is_resumed_from_its_directory_alone(
     assert application(f"observe={file}", "observer=lexicon", "hydra.run.dir=whole") == 0
     deliver = Archive.deliver
 
-    def stop(self: Archive, messages: Messages, act: Act) -> Exposures:
+    def stop(self: Archive, messages: Messages, act: Act, stops: None) -> Exposures:
         if self.step == 4:
             raise KeyboardInterrupt
-        return deliver(self, messages, act)
+        return deliver(self, messages, act, stops)
 
     with monkeypatch.context() as patch:
         patch.setattr(Archive, "deliver", stop)

@@ -22,6 +22,8 @@ from contagium.sim.observer.case import COMPARTMENTS
 from contagium.sim.run import run
 from contagium.sim.scenario import make_scenario
 
+pytestmark = pytest.mark.rendered
+
 SIZE, STEPS = 12, 10
 EVERYTHING = (
     "observer=lexicon",

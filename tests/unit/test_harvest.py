@@ -77,7 +77,7 @@ def test_words_that_nothing_could_read_are_not_harvested(make: Callable[..., Any
         ("UPDATE meta SET value = '[]' WHERE key = 'axis_instruments'", "its log is not as a run writes it"),
         ("UPDATE meta SET value = '{' WHERE key = 'axes'", "cannot read the event log"),
         ("UPDATE reading SET scores = 'much'", "cannot read the event log"),
-        ("""UPDATE reading SET scores = '{"spiral": "much"}'""", "its log is not as a run writes it"),
+        ("""UPDATE reading SET scores = '{"spiral": "much"}'""", "cannot read the event log"),
     ],
 )
 def test_a_log_that_is_damaged_is_refused_in_one_line(make: Callable[..., Any], damage: str, said: str) -> None:

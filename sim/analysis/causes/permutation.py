@@ -121,13 +121,14 @@ def hazard_ratio(strata: Ints, heard: Bools, event: Bools, method: str = "Mantel
     n, n1 = np.bincount(strata).astype(float), np.bincount(strata, heard)
     d, a = np.bincount(strata, event), np.bincount(strata, heard & event)
     n0, b = n - n1, d - a
-    tells = (n0 > 0) & (n1 > 0) & (d > 0)
-    parts = np.stack([a * n0 / n, b * n1 / n, (n1 * n0 * d - a * b * n) / n**2])
-    onsets = int(d[tells].sum())
+    tells = (n0 > 0) & (n1 > 0) & (d > 0)  # among them no stratum of nobody
+    n, n1, d, a, n0, b = (column[tells] for column in (n, n1, d, a, n0, b))
+    onsets = int(d.sum())
     if onsets < FEW:
         reason = f"{onsets} onsets in steps in which some at risk had heard it and some had not: {FEW} are needed"
         return unknown(reason, onsets, method)
-    value, low, high = risk_ratio(parts[:, tells].sum(axis=1))
+    parts = np.stack([a * n0 / n, b * n1 / n, (n1 * n0 * d - a * b * n) / n**2])
+    value, low, high = risk_ratio(parts.sum(axis=1))
     return Estimate(float(value), float(low), float(high), method, onsets)
 
 

@@ -264,9 +264,11 @@ def compartments(curves: Mapping[str, pd.DataFrame]) -> Plan:
         for axes, (strain, curve) in zip(panels, curves.items(), strict=True):
             plot_compartments(axes, curve, label(strain) if len(curves) > 1 else "Compartments, by the case definition")
             axes.label_outer()
-        for axes in panels[:-1]:  # the last one's stands for all
-            if (legend := axes.get_legend()) is not None:
+        if len(curves) > 1:  # one legend for all, of every compartment that any of them has
+            for legend in filter(None, (axes.get_legend() for axes in panels)):
                 legend.remove()
+            marks = {name: line for axes in panels for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+            figure.legend(marks.values(), marks.keys(), loc="outside lower center", ncols=3, fontsize=8)
 
     each = f" A panel for each of {len(curves)} strains and states." if len(curves) > 1 else ""
     says = "Agents in each compartment after each step, by the observer's case definition; a case counts once it is confirmed."
