@@ -58,3 +58,11 @@ def test_ci_stops_at_the_first_failure(tmp_path: Path, tool: str, reached: int) 
     status, calls = run_ci(tmp_path, broken=tool)
     assert status != 0
     assert len(calls) == reached
+
+
+def test_every_module_command_of_the_readme_is_one_of_a_page_whose_test_runs_it() -> None:
+    text, pages = (ROOT / "README.md").read_text(encoding="utf-8"), sorted((ROOT / "docs").glob("*.md"))
+    shown = {line for page in pages for line in page.read_text(encoding="utf-8").splitlines()}
+    said = re.findall(r"^python -m contagium.*$", text, re.MULTILINE)
+    assert said
+    assert [line for line in said if line not in shown] == []

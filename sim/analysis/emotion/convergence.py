@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contagium.sim.analysis.emotion.panel import Floats, Ints, Panel
+from contagium.sim.analysis.emotion.panel import Floats, Ints, Panel, distinct
 from contagium.sim.analysis.estimate import Estimate, unknown
 
 FEWEST_AGENTS = 8
 FEWEST_STEPS = 6
 FEWEST_PAIRS = 8
+MOST_AGENTS = 3_000
+"""Of more agents of a run that many are drawn, and the pairs among them compared."""
+
 RELABELLINGS = 999
 WORK = 20_000_000
 """Differences taken in all relabellings together: on a network of many ties there are fewer of these, though at least 99."""
@@ -82,11 +85,14 @@ def _part(panel: Panel) -> _Part | None:
     third = steps // 3
     early, late = _means(panel.own[:, :third]), _means(panel.own[:, -third:])
     known = np.isfinite(early) & np.isfinite(late)
+    if (having := np.flatnonzero(known)).size > MOST_AGENTS:
+        known[:] = False
+        known[panel.streams.generator("convergence agents").choice(having, MOST_AGENTS, replace=False)] = True
     hearer, source = panel.pairs()
     both = known[hearer] & known[source]
     place = np.cumsum(known) - 1
     low, high = place[np.minimum(hearer, source)[both]], place[np.maximum(hearer, source)[both]]
-    codes = np.unique(low * size + high)
+    codes = distinct(low * size + high)
     low, high, early, late = codes // size, codes % size, early[known], late[known]
     ties = np.bincount(np.r_[low, high], minlength=len(early))
     return _Part(early, late, low, high, ties, _distances(late) - _distances(early))

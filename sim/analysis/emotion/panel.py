@@ -89,27 +89,29 @@ def panels(run: Run, axes: Sequence[str] | None = None) -> dict[str, Panel]:
     steps = last_step(run) + 1
     if not chosen or not len(agents):
         return {}
-    said = run.numbers("SELECT id, step, sender FROM message ORDER BY id", [("id", "i8"), ("step", "i4"), ("sender", "i8")])
-    speaker = _position(agents, said["sender"])
-    kept = (said["step"] < steps) & (speaker >= 0)
-    said, speaker = said[kept], speaker[kept]
-    heard, hearer, source, message = _hearings(run, agents, steps, said["id"], speaker)
+    table = run.messages
+    table = table if table["id"].is_monotonic_increasing else table.sort_values("id")
+    kept = (table["step"].to_numpy() < steps) & (_position(agents, table["sender"].to_numpy()) >= 0)
+    table = table if kept.all() else table[kept]
+    ids, at, speaker = table["id"].to_numpy(), table["step"].to_numpy(), _position(agents, table["sender"].to_numpy())
+    heard, hearer, source, message = _hearings(run, agents, steps, ids, speaker)
     pressed, begins = _pressure(run, agents, steps)
     known = source >= 0
     shared: dict[str, Any] = {
         "hearer": hearer[known],
         "source": source[known],
-        "at": heard["step"][known].astype(np.int64),
+        "at": heard["step"][known],
         "moved": {PRESSURE: pressed, PERSONA: _cases(run, agents, steps)},
         "begins": begins,
-        "messages": len(said),
-        "received": len(heard),
+        "messages": len(ids),
+        "received": len(hearer),
     }
-    shape, weight = (len(agents), steps), heard["weight"].astype(np.float64)
+    shape, weight = (len(agents), steps), heard["weight"]
     cell, found = hearer * steps + heard["step"], {}
-    for axis, value in _readings(run, chosen, said["id"]).items():
+    for axis in chosen:
+        value = table[axis].to_numpy(np.float64) if axis in table else np.full(len(ids), np.nan)
         taken = np.r_[value, np.nan][message]
-        own = _mean(speaker * steps + said["step"], value, np.ones(len(value)), shape)
+        own = _mean(speaker * steps + at, value, np.ones(len(value)), shape)
         stands = usual(np.vstack([own, np.full(steps, np.nan)]))[source]
         mean = _heard(cell, taken, stands, weight, shape)
         unread, lost = int(np.isnan(value).sum()), int(np.isnan(taken).sum())
@@ -117,20 +119,18 @@ def panels(run: Run, axes: Sequence[str] | None = None) -> dict[str, Panel]:
     return found
 
 
-def _hearings(run: Run, agents: Ints, steps: int, ids: Ints, speaker: Ints) -> tuple[NDArray[Any], Ints, Ints, Ints]:
+def _hearings(run: Run, agents: Ints, steps: int, ids: Ints, speaker: Ints) -> tuple[dict[str, NDArray[Any]], Ints, Ints, Ints]:
     """Messages received from others, by step: step and weight, rows of hearer and source, place of the message among `ids`.
 
     Source and message are −1 where the message is not logged; then nobody logged in detail has sent it.
     """
-    heard = run.numbers(
-        "SELECT step, message, agent, weight FROM exposure ORDER BY rowid",
-        [("step", "i4"), ("message", "i8"), ("agent", "i4"), ("weight", "f4")],
-    )
-    heard = heard if np.all(np.diff(heard["step"]) >= 0) else heard[np.argsort(heard["step"], kind="stable")]
-    message, hearer = _position(ids, heard["message"]), _position(agents, heard["agent"])
+    heard = run.exposures
+    heard = heard if heard["step"].is_monotonic_increasing else heard.sort_values("step", kind="stable")
+    message, hearer = _position(ids, heard["message"].to_numpy()), _position(agents, heard["agent"].to_numpy())
     source = np.r_[speaker, -1][message]
-    kept = (heard["step"] < steps) & (hearer >= 0) & (source != hearer)
-    return heard[kept], hearer[kept], source[kept], message[kept]
+    kept = (heard["step"].to_numpy() < steps) & (hearer >= 0) & (source != hearer)
+    columns = {name: heard[name].to_numpy()[kept] for name in ("step", "weight")}
+    return columns, hearer[kept], source[kept], message[kept]
 
 
 def distinct(codes: Ints) -> Ints:
@@ -182,33 +182,8 @@ def _heard(cell: Ints, value: Floats, stands: Floats, weight: Floats, shape: tup
     return np.where(some.reshape(shape), mean, np.nan)
 
 
-def _readings(run: Run, axes: Sequence[str], ids: Ints) -> dict[str, Floats]:
-    """What stands for each message (m,) on each measure: the first reading of the best instrument that has a good one."""
-    found = {axis: np.full(len(ids), np.nan) for axis in axes}
-    chosen: dict[str, list[str]] = run.meta.get("axis_instruments", {})
-    ranked = sorted({(place, name) for axis in axes for place, name in enumerate(chosen.get(axis, []))})
-    for place in sorted({place for place, _ in ranked}):
-        for name in [name for at, name in ranked if at == place]:
-            mine = [axis for axis in axes if chosen.get(axis, [])[place : place + 1] == [name]]
-            # Null and not-a-number cannot be streamed as numbers: infinity stands for them.
-            scores = ", ".join(["ifnull(json_extract(scores, ?), 9e999)"] * len(mine))
-            query = (
-                f"SELECT id, {scores} FROM reading WHERE instrument = ? AND channel = 'message' AND status = 'ok' ORDER BY rowid"
-            )
-            paths = [f'$."{axis}"' for axis in mine]
-            rows = run.numbers(query, [("id", "i8"), *((f"f{k}", "f8") for k in range(len(mine)))], (*paths, name))
-            first = rows[np.unique(rows["id"], return_index=True)[1]]
-            at = _position(ids, first["id"])
-            for k, axis in enumerate(mine):
-                new = (at >= 0) & np.isfinite(first[f"f{k}"])
-                new[new] = np.isnan(found[axis][at[new]])
-                found[axis][at[new]] = first[f"f{k}"][new]
-    return found
-
-
 def _cases(run: Run, agents: Ints, steps: int) -> Floats:
-    """Of how many personas each agent is a case in each step, (n, T), from its first sign on. States of affect are no "
-    "personas."""
+    """Of how many personas each agent is a case in each step, (n, T), from its first sign on. A state of affect is no persona."""
     change = np.zeros((len(agents), steps + 1))
     for strain in [name for name in run.meta.get("strains", ()) if measure_of(run, name) == name]:
         table = moves(run, strain)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.emotion.panel import Floats, Ints, Panel
+from contagium.sim.analysis.emotion.panel import Floats, Ints, Panel, distinct
 
 MOST_TURNS = 250_000
 """Of more usable turns, those of a random sample of agents: the interval is then no wider than 0.01 or so."""
@@ -31,11 +31,11 @@ class Rows:
 
     @property
     def agents(self) -> int:
-        return len(np.unique(self.agent))
+        return len(distinct(self.agent))
 
     @property
     def steps(self) -> int:
-        return len(np.unique(self.step))
+        return len(distinct(self.step))
 
 
 def stack(panels: Sequence[Panel]) -> tuple[Rows, int]:
