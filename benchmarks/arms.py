@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from contagium.envs.rng import Streams
+from contagium.sim.analysis import shares
 from contagium.sim.analysis.arms import advice, chance, dose, intervals
 from contagium.sim.analysis.arms.intervals import Floats
 from contagium.sim.analysis.estimate import Estimate
@@ -92,12 +93,12 @@ def events(sets: int) -> None:
         for n in (8, 20, 50):
             rng = Streams(1).generator("events", n)
             drawn = [(happens(p)(rng, n), happens(q)(rng, n)) for _ in range(sets)]
-            row.append(np.mean([holds(intervals.proportion_difference(x, y), p - q) for x, y in drawn]))
+            row.append(np.mean([holds(shares.proportion_difference(x, y), p - q) for x, y in drawn]))
         rng = Streams(1).generator("pairs")
         # Half of the pairs share their luck, where luck is the same.
         luck = [(rng.random(20), rng.random(20), rng.random(20) < 0.5) for _ in range(sets)]
         pairs = [((a < p).astype(float), (np.where(same, a, b) < q).astype(float)) for a, b, same in luck]
-        row.append(np.mean([holds(intervals.paired_proportion_difference(x, y), p - q) for x, y in pairs]))
+        row.append(np.mean([holds(shares.paired_proportion_difference(x, y), p - q) for x, y in pairs]))
         print(f"| {p} less {q} | {' | '.join(f'{value:.1%}' for value in row)} |")
 
 

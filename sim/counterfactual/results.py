@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from contagium.sim.analysis.estimate import Estimate, unknown
+from contagium.sim.analysis.shares import holm
 from contagium.sim.analysis.tables import Table, number
-from contagium.sim.counterfactual.effect import Signs, difference, holm, share
+from contagium.sim.counterfactual.effect import Signs, difference, share
 from contagium.sim.files import put
 from contagium.sim.reading import LogError, Run
 
@@ -86,10 +87,9 @@ def edges(sampled: Sequence[Sampled]) -> list[Edge]:
         # All messages of a case together are no edge beside the others, but a question of their own.
         for joint in (False, True):
             at = [k for k, e in enumerate(found) if e.variant == variant and (len(e.messages) > 1) == joint and e.p is not None]
-            adjusted = holm([p for k in at if (p := found[k].p) is not None])
-            for k, p in zip(at, adjusted, strict=True):
+            for k, p in zip(at, holm([found[k].p for k in at]), strict=True):
                 low = found[k].effect.low
-                found[k] = replace(found[k], adjusted=p, confirmed=low is not None and low > 0 and p <= ALPHA)
+                found[k] = replace(found[k], adjusted=p, confirmed=low is not None and low > 0 and p is not None and p <= ALPHA)
     return found
 
 

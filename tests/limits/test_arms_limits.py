@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import kstest, ttest_ind
 
 from contagium.envs.rng import Streams
+from contagium.sim.analysis import shares
 from contagium.sim.analysis.arms import advice, chance, intervals
 from contagium.sim.analysis.arms.dose import dose_response
 from contagium.sim.analysis.arms.intervals import Floats
@@ -44,14 +45,14 @@ def test_intervals_of_differences_hold_the_truth_for_two_humps(n: int) -> None:
 
 def test_intervals_of_pairs_and_of_shares_hold_the_truth() -> None:
     rng = RNG.generator("pairs")
-    held, shares = [], []
+    held, of_shares = [], []
     for _ in range(SETS):
         luck = rng.gamma(2, 1, 12)
         held.append(holds(intervals.paired_difference(luck + rng.exponential(1, 12), luck + rng.exponential(0.5, 12), rng), 0.5))
         happened = (rng.random((2, 20)) < [[0.7], [0.3]]).astype(float)
-        shares.append(holds(intervals.proportion_difference(*happened), 0.4))
+        of_shares.append(holds(shares.proportion_difference(*happened), 0.4))
     assert np.mean(held) == pytest.approx(0.95, abs=WITHIN)
-    assert np.mean(shares) == pytest.approx(0.95, abs=WITHIN)
+    assert np.mean(of_shares) == pytest.approx(0.95, abs=WITHIN)
 
 
 def test_permutation_p_is_uniform_where_nothing_differs() -> None:

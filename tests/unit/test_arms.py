@@ -16,6 +16,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 
 from contagium.envs.rng import Streams
+from contagium.sim.analysis import shares
 from contagium.sim.analysis.arms import advice, chance, intervals
 from contagium.sim.analysis.arms.command import main
 from contagium.sim.analysis.arms.compare import compare
@@ -213,8 +214,8 @@ def test_a_comparison_says_what_was_planted(swept: list[Replicate]) -> None:
 
 def test_six_shared_seeds_are_enough_to_pair_one_outcome(swept: list[Replicate]) -> None:
     def of(seed: int, on: bool) -> Replicate:
-        shares = {one: Value((seed % 3 + on) / 11) for one in swept[0].values if one.name in ("attack_rate", "final_size")}
-        return replace(swept[0], seed=seed, scenario={"on": on}, values=swept[0].values | shares)
+        some = {one: Value((seed % 3 + on) / 11) for one in swept[0].values if one.name in ("attack_rate", "final_size")}
+        return replace(swept[0], seed=seed, scenario={"on": on}, values=swept[0].values | some)
 
     runs = [of(seed, on) for seed in range(6) for on in (False, True)]
     found = given(*runs, names=["attack_rate"])
@@ -373,10 +374,10 @@ def test_published_intervals_of_proportions() -> None:
     def runs(happened: int, of: int) -> Any:
         return np.repeat([1.0, 0.0], [happened, of - happened])
 
-    found = intervals.proportion_difference(runs(56, 70), runs(48, 80))
+    found = shares.proportion_difference(runs(56, 70), runs(48, 80))
     assert (found.low, found.high) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
     pairs = np.repeat([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]], [36, 12, 2], axis=0)
-    found = intervals.paired_proportion_difference(pairs[:, 0], pairs[:, 1])
+    found = shares.paired_proportion_difference(pairs[:, 0], pairs[:, 1])
     assert (found.value, found.low, found.high) == (
         pytest.approx(0.2),
         pytest.approx(0.0569, abs=6e-5),

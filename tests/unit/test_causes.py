@@ -17,13 +17,14 @@ from scipy.stats import hypergeom
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.causes.contagion import contagion, examined, tables
 from contagium.sim.analysis.causes.evidence import Evidence, codes, thinned
-from contagium.sim.analysis.causes.permutation import attributable, excess, exchanged, hazard_ratio, heard_by_chance, holm
+from contagium.sim.analysis.causes.permutation import attributable, excess, exchanged, hazard_ratio, heard_by_chance
 from contagium.sim.analysis.causes.placebo import afterwards, other_networks, swap, turned_round
 from contagium.sim.analysis.causes.randomisation import alike_before, influence, likeness, near_the_seeds, selection
 from contagium.sim.analysis.causes.record import evidence
 from contagium.sim.analysis.causes.shock import adjustments, cox
 from contagium.sim.analysis.causes.timing import closer_in_time
 from contagium.sim.analysis.figures.causes import plot_ratios, plot_tests
+from contagium.sim.analysis.shares import holm
 from contagium.sim.analysis.spread.risk import NEVER, at_risk
 from contagium.sim.log import open_run
 from contagium.sim.schema import SCHEMA_VERSION, TABLES

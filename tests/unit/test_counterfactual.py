@@ -22,9 +22,10 @@ from contagium.agents.backends.parrot import PLAIN_LINES, SPIRAL_LINES, Parrot
 from contagium.envs.message import Exposures, Messages
 from contagium.envs.rng import Streams
 from contagium.sim import __main__ as application
+from contagium.sim.analysis.shares import holm
 from contagium.sim.counterfactual import __main__ as counterfactual
 from contagium.sim.counterfactual.cases import case, cases
-from contagium.sim.counterfactual.effect import difference, holm, mean_difference, share
+from contagium.sim.counterfactual.effect import difference, mean_difference, share
 from contagium.sim.counterfactual.rerun import Arm, read_reruns
 from contagium.sim.counterfactual.results import Edge, Sampled, edges, read_counterfactual, tables
 from contagium.sim.counterfactual.variants import Variants, _in_other_words, _unable
@@ -137,8 +138,8 @@ def test_too_little_gives_a_reason_and_no_number() -> None:
 
 def test_holm_guards_against_many_edges() -> None:
     p = [0.01, 0.04, 0.03, 0.005, 0.9]
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert holm([]) == []
+    assert list(holm(p)) == pytest.approx(multipletests(p, method="holm")[1])
+    assert holm([]) == ()
     certain = Sampled(1, "s", 0, 3, "masked", (5,), (1,), 1.0, (1,) * 12, (0,) * 7 + (1,) * 5)
     alone = edges([certain])[0]
     assert (alone.p, alone.confirmed) == (pytest.approx(2 / 2**7), True)

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from contagium.envs.rng import Streams
+from contagium.sim.analysis import shares
 from contagium.sim.analysis.arms import chance, intervals
 from contagium.sim.analysis.arms.advice import LEVEL, Advice, halving, halving_share
 from contagium.sim.analysis.arms.chance import Chance
@@ -114,7 +115,7 @@ def _cell(arm: Arm, outcome: Outcome) -> Cell:
     without = Counter("not measured" if one is None else str(one.reason) for _, one in told if one is None or one.value is None)
     values = np.array([value for _, value in having], dtype=np.float64)
     rng = STREAMS.generator(f"arms: mean of {outcome.name} in {arm.name}")
-    found = intervals.proportion(values) if outcome.form == "event" else intervals.mean(values, rng)
+    found = shares.proportion(values) if outcome.form == "event" else intervals.mean(values, rng)
     return Cell(arm.name, outcome, values, tuple(seed for seed, _ in having), dict(without), _bounded(found, outcome, 0.0))
 
 
@@ -146,7 +147,7 @@ def _difference(arm: Arm, reference: Arm, cells: dict[tuple[str, str], Cell], ou
     tell = min(len(x), len(y)) >= FEWEST
     found: Chance | None
     if event:
-        estimate = (intervals.paired_proportion_difference if paired else intervals.proportion_difference)(x, y)
+        estimate = (shares.paired_proportion_difference if paired else shares.proportion_difference)(x, y)
         found = (chance.paired_events if paired else chance.events)(x, y) if tell else None
     else:
         estimate = (intervals.paired_difference if paired else intervals.difference)(x, y, rng)

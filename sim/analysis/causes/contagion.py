@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.causes.evidence import Evidence
-from contagium.sim.analysis.causes.permutation import Finding, attributable, heard_by_chance, heard_more, holm
+from contagium.sim.analysis.causes.permutation import Finding, attributable, heard_by_chance, heard_more
 from contagium.sim.analysis.causes.placebo import afterwards, other_networks, turned_round
 from contagium.sim.analysis.causes.randomisation import alike_before, influence, near_the_seeds, selection
 from contagium.sim.analysis.causes.record import evidence
 from contagium.sim.analysis.causes.shock import adjustments
 from contagium.sim.analysis.causes.timing import closer_in_time
 from contagium.sim.analysis.estimate import Estimate
+from contagium.sim.analysis.shares import holm
 from contagium.sim.analysis.spread.epidemic import chosen_strain
 from contagium.sim.analysis.tables import Table, number
 from contagium.sim.reading import Run

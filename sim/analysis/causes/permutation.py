@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -144,13 +143,3 @@ def attributable(strata: Ints, heard: Bools, event: Bools) -> Estimate:
     after = float(heard[event].mean())
     value, low, high = (after * max(0.0, 1 - 1 / r) for r in (ratio.value, ratio.low, ratio.high))
     return Estimate(value, low, high, method, int(event.sum()))
-
-
-def holm(p: Sequence[float | None]) -> tuple[float | None, ...]:
-    """p-values that hold for all that could be told, together (Holm 1979)."""
-    known = sorted((value, k) for k, value in enumerate(p) if value is not None)
-    adjusted: list[float | None] = [None] * len(p)
-    least = 0.0
-    for place, (value, k) in enumerate(known):
-        adjusted[k] = least = max(least, min(1.0, (len(known) - place) * value))
-    return tuple(adjusted)
