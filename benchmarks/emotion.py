@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
@@ -21,6 +22,7 @@ from contagium.envs.rng import Streams
 from contagium.sim.analysis.emotion import convergence as alike
 from contagium.sim.analysis.emotion import transfer as flow
 from contagium.sim.analysis.emotion.convergence import convergence
+from contagium.sim.analysis.emotion.modifier import modifier
 from contagium.sim.analysis.emotion.panel import Panel, usual
 from contagium.sim.analysis.emotion.regression import lagged
 from contagium.sim.analysis.emotion.transfer import transfer
@@ -123,6 +125,28 @@ def seen(own: NDArray[np.float64], near: NDArray[np.float64]) -> Panel:
     return Panel("valence", np.arange(size), own, heard, np.tile(hearer, steps), np.tile(source, steps), at)
 
 
+def taken_up(seed: int, own: float = 0.0, agents: int = 200, steps: int = 30) -> tuple[Panel, pd.DataFrame]:
+    """A persona that spreads by dose, feels strongly and passes, among agents whose affect follows what they hear; and their
+    turns at risk, with the dose of the step before. own: what a unit of own affect adds to the log-hazard; heard affect: 0.
+    """
+    rng = Streams(seed).generator("made uptake")
+    near = (rng.random((agents, agents)) < 4 / agents) * (1.0 - np.eye(agents))
+    share = near / np.maximum(near.sum(axis=1, keepdims=True), 1)
+    case, free, x = np.arange(agents) < 4, np.arange(agents) >= 4, 0.1 * rng.normal(size=agents)
+    course, heard, rows = [], [], []
+    for step in range(1, steps):
+        course.append(x)
+        heard.append(np.where(near.any(axis=1), share @ x, np.nan))
+        dose = 0.5 * (near @ case)
+        event = free & (rng.random(agents) < 1 - np.exp(-0.5 * dose * np.exp(own * x)))
+        rows.append(pd.DataFrame({"step": step, "agent": np.flatnonzero(free), "event": event[free], "dose": dose[free]}))
+        case, free = (case & (rng.random(agents) > 0.3)) | event, free & ~event
+        x = x + 0.2 * (0.6 * case - x) + 0.3 * (share @ x - x) + 0.1 * rng.normal(size=agents)
+    course, heard = [*course, x], [*heard, share @ x]
+    risk = pd.concat(rows, ignore_index=True)
+    return Panel("valence", np.arange(agents), np.array(course).T, np.array(heard).T), risk
+
+
 NULL = {
     "nothing but noise": World(),
     "strongly carried on, φ = 0.8": World(inertia=0.8),
@@ -214,6 +238,26 @@ def power(runs: int) -> Iterator[str]:
 SIZES = ((12, 12), (24, 24), (48, 48), (100, 50))
 
 
+def uptake(runs: int) -> Iterator[str]:
+    """Does affect change uptake: how often the 95% intervals hold the truth; affect heard never has an effect of its own."""
+    yield "| a unit of own affect adds to the log-hazard | holds dose | holds own | holds product | holds heard |"
+    yield "| --- | --- | --- | --- | --- |"
+    for own in (0.0, -1.0):
+        held = np.array([kept_up(seed, own) for seed in range(runs)])
+        yield f"| {own:g} | " + " | ".join(share(int(column.sum()), runs) for column in held.T) + " |"
+
+
+def kept_up(seed: int, own: float) -> list[bool]:
+    """Whether the intervals of dose, own affect, their product and affect heard hold the truth."""
+    panel, risk = taken_up(seed, own)
+    found = modifier([panel], [risk])
+    after = risk[risk["dose"] > 0]
+    before = panel.own[after["agent"], after["step"] - 1]
+    truths = (np.e, float(np.exp(own * before.std(ddof=1))), 1.0, 1.0)
+    told = zip((found.dose, found.own, found.both, found.heard), truths, strict=True)
+    return [e.low is not None and e.high is not None and e.low <= truth <= e.high for e, truth in told]
+
+
 def cost(runs: int) -> Iterator[str]:
     """CPU seconds of slopes, convergence and transfer."""
     yield "| agents, steps | messages | CPU seconds |"
@@ -230,7 +274,7 @@ def share(count: int, of: int) -> str:
     return f"{count / of:.1%} ({low:.1%} to {high:.1%})"
 
 
-PARTS = {"coverage": (coverage, 400), "alarms": (alarms, 400), "power": (power, 100), "cost": (cost, 1)}
+PARTS = {"coverage": (coverage, 400), "alarms": (alarms, 400), "power": (power, 100), "uptake": (uptake, 400), "cost": (cost, 1)}
 
 
 def main() -> None:

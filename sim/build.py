@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
+
+PARTS = (
+    "contagium.agents.archived",
+    *(f"contagium.agents.backends.{name}" for name in ("llama", "openai", "parrot", "replay")),
+    "contagium.agents.learning",
+    "contagium.agents.mechanistic",
+    "contagium.agents.memory",
+    "contagium.agents.scripted",
+    "contagium.agents.speaking",
+    "contagium.agents.strategies",
+    "contagium.envs",
+    "contagium.sim.analysis.fit.compose",
+    "contagium.sim.counterfactual.reseeded",
+    "contagium.sim.harvest",
+    "contagium.sim.intervention",
+    "contagium.sim.observer.instruments",
+)
+"""Modules, and packages, whose classes and functions are parts of scenarios. Elsewhere some write files or start programs."""
+
+TRUST = "CONTAGIUM_TRUST"
+"""Environment variable: the user's own packages that stored scenarios may name as well, with commas between them."""
 
 
 class ScenarioError(ValueError):
@@ -27,7 +50,10 @@ def build(spec: Mapping[str, Any], where: str, **context: Any) -> Any:
         for key, value in spec.items()
         if key != "_target_"
     }
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except (ValueError, TypeError) as error:
+        raise ScenarioError(f"{where}._target_: {spec['_target_']} does not say what it takes: {error}") from error
     offered = {key: value for key, value in context.items() if key in parameters}
     settings = [name for name in parameters if name not in context]
     for key in given:
@@ -40,6 +66,48 @@ def build(spec: Mapping[str, Any], where: str, **context: Any) -> Any:
         raise ScenarioError(first_error(error, where)) from error
     except (ValueError, TypeError) as error:
         raise ScenarioError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
+
+
+def must_be_ours(spec: object, where: str = "") -> None:
+    """ScenarioError where a stored scenario names a `_target_` that is neither a part of ours nor of a package in `TRUST`.
+
+    For all that was read from the directory of a run: it may come from anybody, and to build a target is to call it. where: key
+    of the configuration, for messages.
+    """
+    trusted = tuple(f"{name.strip()}." for name in os.environ.get(TRUST, "").split(",") if name.strip())
+    for key, target in _targets(spec, where):
+        if not isinstance(target, str) or not (target.startswith(trusted) or _is_ours(target)):
+            raise ScenarioError(
+                f"{key}: {repr(target)[:80]} is no part of Contagium, and a stored scenario may come from anybody: it is not run "
+                f"unless its package is named in the environment variable {TRUST}"
+            )
+
+
+def _targets(spec: object, where: str) -> Iterator[tuple[str, object]]:
+    """Each `_target_` anywhere in a specification, with its key."""
+    left = [(where, spec)]
+    while left:
+        at, part = left.pop()
+        if isinstance(part, Mapping):
+            named = [(f"{at}.{_plain(key)}".lstrip("."), value) for key, value in part.items()]
+            yield from (one for one, key in zip(named, part, strict=True) if key == "_target_")
+            left += named
+        elif isinstance(part, (list, tuple)):
+            left += [(f"{at}.{k}", value) for k, value in enumerate(part)]
+
+
+def _plain(key: object) -> str:
+    return key if isinstance(key, str) and key.isidentifier() else repr(key)[:40]
+
+
+def _is_ours(target: str) -> bool:
+    """Whether a target is a public part of ours, not something that one of our modules imports from elsewhere."""
+    module, _, name = target.rpartition(".")
+    if not any(f"{module}.".startswith(f"{part}.") for part in PARTS) or name.startswith("_"):
+        return False
+    with suppress(ScenarioError):  # what is not there cannot be called, and `build` says so
+        return str(getattr(_locate(target, ""), "__module__", "")).startswith("contagium.")
+    return True
 
 
 def _locate(path: object, where: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from contagium.sim.application import perform
-from contagium.sim.build import ScenarioError
+from contagium.sim.build import ScenarioError, must_be_ours
 from contagium.sim.scenario import Scenario, make_scenario
 
 CHANGEABLE = (
@@ -30,7 +30,10 @@ def resume(directory: Path, overrides: Sequence[str], command: str) -> int:
 
 
 def stored(directory: Path, overrides: Sequence[str] = ()) -> Scenario:
-    """The scenario that `directory` was run with, with a few keys changed."""
+    """The scenario that `directory` was run with, with a few keys changed.
+
+    ScenarioError where it cannot be read, or would run code that is neither ours nor trusted: a directory may come from anybody.
+    """
     path = directory / "scenario.yaml"
     try:
         composed = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -41,6 +44,7 @@ def stored(directory: Path, overrides: Sequence[str] = ()) -> Scenario:
         raise ScenarioError(f"{directory}: cannot read scenario.yaml: {' '.join(str(error).split())}") from error
     if not isinstance(composed, dict):
         raise ScenarioError(f"{directory}: scenario.yaml is no scenario")
+    must_be_ours(composed)
     for override in overrides:
         _change(composed, override)
     return make_scenario(composed)

@@ -74,14 +74,10 @@ class Journaled(Wrapper):
             task = self._start(request, key, canonical)
         else:
             self.recalled += 1
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if caller is not None and caller.cancelling():
-                raise
-            # Not the caller was cancelled but the call, on leaving.
-            raise BackendError("the run ended before the call was answered", reason="stopped", fatal=True) from None
+        await asyncio.wait([task])  # which, unlike awaiting it, leaves the call alone when the caller is cancelled
+        if task.cancelled():  # on leaving
+            raise BackendError("the run ended before the call was answered", reason="stopped", fatal=True)
+        return task.result()
 
     def _start(self, request: Request, key: str, canonical: bytes) -> asyncio.Task[Completion]:
         task = asyncio.create_task(self._call(request, key, canonical))
@@ -89,6 +85,8 @@ class Journaled(Wrapper):
         def done(_: object) -> None:
             self._tasks.discard(task)
             del self.journal.under_way[key]
+            if not task.cancelled():
+                task.exception()  # looked at: where every caller was cancelled, nobody else does
 
         self.journal.under_way[key] = task
         self._tasks.add(task)

@@ -12,7 +12,6 @@ from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.findings import Findings
 from contagium.sim.analysis.fit.hazard import Hazard, hazard
 from contagium.sim.analysis.spread.course import Course, course
-from contagium.sim.analysis.spread.risk import at_risk
 from contagium.sim.analysis.trees.transmission import Transmission, transmission
 from contagium.sim.counterfactual.rerun import Comparison, read_reruns
 from contagium.sim.counterfactual.results import Edge, read_counterfactual
@@ -57,7 +56,7 @@ def study(run: Run, found: Findings) -> Study:
         of,
         hazard([run], strain),
         contagion(run, strain),
-        emotional_contagion(run, strain=strain, risks=[at_risk(run, strain)]),
+        emotional_contagion(run, strain=strain),
         read_counterfactual(run),
         read_reruns(run, strain),
     )

@@ -105,6 +105,7 @@ class _Asking:
     def __init__(self, asked: argparse.Namespace, command: str) -> None:
         self._asked, self._command, self.begun = asked, command, False
         self._console = Console(stderr=True)
+        self._cases, self._names = 0, dict[int, str]()
 
     def go(self) -> int:
         asked = self._asked
@@ -121,28 +122,32 @@ class _Asking:
     def _replays(self, run: Run) -> int:
         asked = self._asked
         must_be_ours(run, -1)
-        without = 0
-        if asked.transition is not None:
-            found = [case(run, asked.transition)]
-        else:
-            found, without = cases(run, asked.strain, asked.most)
-        if not found:
-            more = f": {without} have no candidate cause" if without else ""
-            raise Refusal(f"{run.path.parent} has no case that could be replayed{more}")
-        must_be_ours(run, max(one.onset for one in found))
-        question = Question(tuple(found), asked.samples, asked.variants, asked.together, asked.neutral)
+        results.read_counterfactual(run)  # or what is about to be paid for could not be put beside it
         limits = [] if asked.calls is None else [f"budget.calls={asked.calls}"]
-        replaying = Replaying(run, question, [*asked.overrides, *limits], self._say)
+        replaying = Replaying(run, [*asked.overrides, *limits], self._say)
+        found, notes = self._chosen(run, replaying)
+        question = Question(tuple(found), asked.samples, asked.variants, asked.together, asked.neutral)
+        replaying.check(question)
         if asked.estimate:
-            show_estimate(self._console, replaying.estimate())
+            show_estimate(self._console, replaying.estimate(question))
             return DONE
+        self._cases, self._names = len(found), results.names(run, {one.agent for one in found})
         try:
-            asyncio.run(replaying.go(self._next))
+            asyncio.run(replaying.go(question, self._next))
         finally:
             self.begun = replaying.begun
-        notes = [f"{without} more cases have no candidate cause: nobody they heard showed the strain."] if without else []
         show(results.tables(results.read_counterfactual(run)), notes, f"What would have been in {run.path.parent}")
         return DONE
+
+    def _chosen(self, run: Run, replaying: Replaying) -> tuple[list[Case], list[str]]:
+        """The cases that are asked for, and in words which of them are left out."""
+        if self._asked.transition is not None:
+            return [case(run, self._asked.transition)], []
+        found, left = cases(run, self._asked.strain, self._asked.most, replaying.why_not)
+        notes = [f"{count} case{'' if count == 1 else 's'} left out: {reason}" for reason, count in left.items()]
+        if not found:
+            raise Refusal("; ".join([f"{run.path.parent} has no case that could be replayed", *notes]))
+        return found, notes
 
     def _reruns(self, run: Run) -> int:
         asked = self._asked
@@ -161,7 +166,9 @@ class _Asking:
 
     def _next(self, done: int, one: Case) -> None:
         self.begun = True
-        self._say(f"case {done + 1}: agent {one.agent} at step {one.onset}, {len(one.candidates)} candidate messages")
+        messages = f"{len(one.candidates)} candidate message{'' if len(one.candidates) == 1 else 's'}"
+        place = f"{done + 1} of {self._cases}"
+        self._say(f"case {one.transition} ({place}): {self._names[one.agent]} at step {one.onset}, {messages}")
 
     def _step(self, arm: reruns.Arm, replicate: int, progress: Progress) -> None:
         if progress.step == progress.steps:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from contagium.envs.rng import Streams
 from contagium.sim.analysis.spread.epidemic import chosen_strain, last_step
 from contagium.sim.counterfactual.turn import Recorded
 from contagium.sim.reading import Run
+
+NOBODY = "nobody the agent heard showed the strain"
+"""Why a case without a candidate cause cannot be replayed."""
 
 
 class Refusal(Exception):
@@ -63,16 +67,22 @@ def case(run: Run, transition: int) -> Case:
     return Case(transition, str(row.strain), int(row.agent), int(row.onset), candidates)
 
 
-def cases(run: Run, strain: str | None, most: int | None) -> tuple[list[Case], int]:
-    """The cases of a strain, or `most` of them drawn evenly, and how many more there are without a candidate cause."""
+def cases(
+    run: Run, strain: str | None, most: int | None, why_not: Callable[[int], str | None] = lambda agent: None
+) -> tuple[list[Case], Counter[str]]:
+    """The cases of a strain, or `most` of them drawn evenly, and how many more there are that cannot be replayed, by reason.
+
+    why_not: says of an agent why its turns cannot be had again, None where they can.
+    """
     name, table = chosen_strain(run, strain), run.transitions
     begin = (table["strain"] == name) & (table["kind"] == "case") & (table["target"] == "I") & (table["origin"] != "H")
-    ids = table.loc[begin & (table["step"] >= 0), "id"].to_numpy(np.int64)
+    ids, agents = (table.loc[begin & (table["step"] >= 0), name].to_numpy(np.int64) for name in ("id", "agent"))
     known = np.isin(ids, run.causes_of(ids)["transition_id"].unique())
-    there = ids[known]
+    reasons = [why_not(agent) if heard else NOBODY for agent, heard in zip(agents.tolist(), known.tolist(), strict=True)]
+    there = ids[np.array([reason is None for reason in reasons], dtype=np.bool_)]
     if most is not None and most < len(there):
         there = np.sort(Streams(run.meta["seed"]).generator("counterfactual cases").permutation(there)[:most])
-    return [case(run, int(transition)) for transition in there], int((~known).sum())
+    return [case(run, int(transition)) for transition in there], Counter(filter(None, reasons))
 
 
 def _candidates(run: Run, transition: int) -> tuple[Heard, ...]:

@@ -52,11 +52,11 @@ class Question:
 class Replaying:
     """A run, to be asked. overrides: of how calls are made. begun: whether something is kept that was not there before.
 
-    Refusal, ScenarioError: the run, or one of the cases, cannot be replayed.
+    ScenarioError: the run cannot be built again.
     """
 
-    def __init__(self, run: Run, question: Question, overrides: Sequence[str], notice: Callable[[str], None]) -> None:
-        self._run, self._question = run, question
+    def __init__(self, run: Run, overrides: Sequence[str], notice: Callable[[str], None]) -> None:
+        self._run = run
         self._folder = run.path.parent / FOLDER
         self.begun = False
         scenario = stored(run.path.parent, overrides)
@@ -64,33 +64,38 @@ class Replaying:
         scenario = scenario.model_copy(update={"run": RunSpec(schedule="rounds", max_missing=1.0)})
         self._lab: Laboratory = prepare(scenario, self._folder, notice)
         self._people: Society = society(scenario, self._lab.backends)
-        for case in question.cases:
-            self._must_have_words(case)
-        if not (run.path.parent / JOURNAL).exists():
-            raise Refusal(f"{run.path.parent / JOURNAL} is missing: without it the run cannot be gone through again")
 
-    def _must_have_words(self, case: Case) -> None:
-        """Refusal unless a model makes up what the agent of a case says."""
-        group = int(self._people.population.group[case.agent])
+    def why_not(self, agent: int) -> str | None:
+        """Why the turns of an agent cannot be had again: no model makes up what it says. None where one does."""
+        group = int(self._people.population.group[agent])
         policy, backend = self._people.policies[group], self._lab.backends[group]
-        named = f"transition {case.transition}: agent {case.agent}"
         if not isinstance(policy, Speaking) or backend is None:
-            raise Refusal(f"{named} is {type(policy).__name__.lower()}: it has no language model that could be asked again")
-        if not policy.writes(case.agent):
-            raise Refusal(f"{named} says the written lines of its persona: there is no request to repeat")
+            return f"the agent is {type(policy).__name__.lower()}: it has no language model that could be asked again"
+        if not policy.writes(agent):
+            return "the agent says the written lines of its persona: there is no request to repeat"
         if isinstance(backend.backend, Replay):
-            raise Refusal(f"{named} answers from a journal (backend=replay): it has no other replies; take the run it came from")
+            return "the agent answers from a journal (backend=replay): it has no other replies; take the run it came from"
+        return None
 
-    def estimate(self) -> list[Estimate]:
+    def check(self, question: Question) -> None:
+        """Refusal unless all of a question can be asked of the run."""
+        must_be_ours(self._run, max(case.onset for case in question.cases))
+        for case in question.cases:
+            if (reason := self.why_not(case.agent)) is not None:
+                raise Refusal(f"transition {case.transition} of agent {case.agent}: {reason}")
+        if not (self._run.path.parent / JOURNAL).exists():
+            raise Refusal(f"{self._run.path.parent / JOURNAL} is missing: without it the run cannot be gone through again")
+
+    def estimate(self, question: Question) -> list[Estimate]:
         """What sampling takes at most of each model; a joint variant counts for every case, paraphrases and judges for none."""
         calls: dict[str, list[int]] = {}
-        singles = sum(name != "placebo" for name in self._question.wanted)
-        for case in self._question.cases:
-            requests = 1 + singles * len(case.candidates) + ("placebo" in self._question.wanted) + self._question.together
+        singles = sum(name != "placebo" for name in question.wanted)
+        for case in question.cases:
+            requests = 1 + singles * len(case.candidates) + ("placebo" in question.wanted) + question.together
             asked = "SELECT model, prompt_tokens FROM call WHERE agent = ? AND step = ? AND purpose IN ('speak', 'think')"
             for model, tokens in self._run.rows(asked, (str(case.agent), str(case.onset))):
                 counts = calls.setdefault(model, [0, 0, 0])
-                number = requests * self._question.samples
+                number = requests * question.samples
                 most = self._spec(case.agent).get("max_tokens", 40)
                 calls[model] = [counts[0] + number, counts[1] + number * (tokens or 0), counts[2] + number * most]
         known = prices(self._lab.scenario)
@@ -102,23 +107,25 @@ class Replaying:
     def _spec(self, agent: int) -> dict[str, int]:
         return list(self._lab.scenario.agents.groups.values())[int(self._people.population.group[agent])].policy
 
-    async def go(self, watch: Callable[[int, Case], None]) -> None:
+    async def go(self, question: Question, watch: Callable[[int, Case], None]) -> None:
         """Ask, and keep what comes case by case. watch: called with how many cases are done, and the next.
 
-        LogError, JournalError: the run does not repeat itself; then nothing is left behind.
+        Refusal: see `check`. LogError, JournalError: the run does not repeat itself; then nothing is left behind.
         """
+        self.check(question)
+        variants = Variants(self._run, question.wanted, question.together, question.neutral)
         with self._leaves_nothing_unless_begun(), claimed(self._folder):
-            inherit(self._folder / JOURNAL, self._run.path.parent / JOURNAL, 1 + max(case.onset for case in self._question.cases))
+            inherit(self._folder / JOURNAL, self._run.path.parent / JOURNAL, 1 + max(case.onset for case in question.cases))
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(self._journal)
                 for backend in self._lab.models:
                     await stack.enter_async_context(backend)
                 self._lab.budget.begin(self._journal.spent)
-                tapes = await self._rewound()
+                tapes = await self._rewound(question.cases)
                 self.begun = True
-                for done, case in enumerate(self._question.cases):
+                for done, case in enumerate(question.cases):
                     watch(done, case)
-                    write(self._folder, await self._sampled(case, tapes[case.agent]))
+                    write(self._folder, await self._sampled(case, tapes[case.agent], question.samples, variants))
 
     @contextmanager
     def _leaves_nothing_unless_begun(self) -> Iterator[None]:
@@ -136,16 +143,16 @@ class Replaying:
             raise Refusal("the run asks no language model")
         return self._lab.journal
 
-    async def _rewound(self) -> dict[int, list[Observation]]:
+    async def _rewound(self, cases: Sequence[Case]) -> dict[int, list[Observation]]:
         """Go through the run up to the last onset without a call: what each agent of a case was shown, by turns."""
-        agents = {case.agent for case in self._question.cases}
+        agents = {case.agent for case in cases}
         policies = tuple(Taped(policy, agents) for policy in self._lab.policies)
         caps, self._lab.budget.caps = self._lab.budget.caps, Caps(calls=0)
         try:
             with TemporaryDirectory() as aside:
                 copy = Path(aside) / "run.db"
                 copied(self._run.path, copy)
-                await _again(replace(self._lab, policies=policies), copy, 1 + max(case.onset for case in self._question.cases))
+                await _again(replace(self._lab, policies=policies), copy, 1 + max(case.onset for case in cases))
         except (BackendError, ExceptionGroup) as error:
             first = root(error)
             if isinstance(first, BackendError) and first.reason == "budget":
@@ -154,9 +161,9 @@ class Replaying:
         self._lab.budget.caps = caps
         return {agent: tape for policy in policies for agent, tape in policy.tapes.items()}
 
-    async def _sampled(self, case: Case, tape: Sequence[Observation]) -> list[Sampled]:
+    async def _sampled(self, case: Case, tape: Sequence[Observation], samples: int, variants: Variants) -> list[Sampled]:
         """The replies to a turn and to its variants, read."""
-        asked, lab = self._question, self._lab
+        lab = self._lab
         seen = [one for one in tape if one.step <= case.onset]
         if not seen or seen[-1].step != case.onset:
             raise LogError(f"agent {case.agent} had no turn at step {case.onset}, the onset of transition {case.transition}")
@@ -164,20 +171,16 @@ class Replaying:
         policy, backend = self._people.policies[group], lab.backends[group]
         assert isinstance(policy, Speaking)
         assert backend is not None
-        changes = await self._variants.of(case, sign, backend)
+        changes = await variants.of(case, sign, backend)
         turn = Turn(policy, backend, self._journal, seen, recorded(self._run, case.agent, case.onset), lab.streams)
         able = [change for change in changes if change.reason is None]
         async with asyncio.TaskGroup() as tasks:
-            replies = [tasks.create_task(turn.replies(asked.samples, swaps)) for swaps in ({}, *(c.swaps for c in able))]
+            replies = [tasks.create_task(turn.replies(samples, swaps)) for swaps in ({}, *(c.swaps for c in able))]
         texts = [text for task in replies for text in task.result()]
-        shown = (await sign.shows(texts, case.agent, case.onset)).reshape(len(replies), asked.samples)
+        shown = (await sign.shows(texts, case.agent, case.onset)).reshape(len(replies), samples)
         kept = [tuple(None if np.isnan(one) else int(one) for one in row) for row in shown]
         changed = dict(zip(able, kept[1:], strict=True))
         return [_sampled(case, change, kept[0], changed.get(change, ())) for change in changes]
-
-    @cached_property
-    def _variants(self) -> Variants:
-        return Variants(self._run, self._question.wanted, self._question.together, self._question.neutral)
 
     def _signs(self, strain: str) -> Sign:
         if strain not in self._by_strain:

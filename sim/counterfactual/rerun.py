@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from contagium.agents.backends.backend import BackendError
 from contagium.agents.backends.journal import inherit
 from contagium.agents.backends.journal_file import NAME as JOURNAL
 from contagium.agents.backends.journal_file import Reader
@@ -27,11 +28,12 @@ from contagium.sim.counterfactual.cases import Refusal
 from contagium.sim.counterfactual.effect import mean_difference
 from contagium.sim.counterfactual.replay import copied, must_be_ours
 from contagium.sim.counterfactual.reseeded import RESEEDED
-from contagium.sim.counterfactual.results import FOLDER
+from contagium.sim.counterfactual.results import FOLDER, names
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import EventLog
 from contagium.sim.reading import LogError, Run, open_run
 from contagium.sim.resume import stored
+from contagium.sim.run import root
 from contagium.sim.run import run as run_laboratory
 from contagium.sim.running import Progress
 from contagium.sim.scenario import Scenario, make_scenario
@@ -177,7 +179,13 @@ async def rerun(
             if not _finished(into):
                 lab = prepare(scenario, into, notice)
                 told = _watching(watch, one, replicate)
-                await run_laboratory(lab, command, told, _nothing, resume=True)
+                try:
+                    await run_laboratory(lab, command, told, _nothing, resume=True)
+                except (BackendError, ExceptionGroup) as error:
+                    if most is None or not str(root(error)).startswith("budget.calls"):
+                        raise
+                    sent = f"{spent + _calls(into)} of {most} calls were sent"
+                    raise BackendError(f"--calls: {sent}", reason="budget", fatal=True) from error
             spent += _calls(into)
 
 
@@ -210,7 +218,7 @@ class Comparison:
     """What an arm did to a strain, over replicates in pairs with the same chance.
 
     attack: attack rate of the arm's reruns (n,), control: of theirs. difference: arm − control. curves: agents that ever were a
-    case, index cases included, by step from −1, (n, steps + 1), of the arm and of the control.
+    case, index cases included, by step from −1, (n, steps + 1), of the arm and of the control. names: by agent.
     """
 
     arm: Arm
@@ -219,21 +227,24 @@ class Comparison:
     control: tuple[float, ...]
     difference: Estimate
     curves: tuple[NDArray[np.int64], NDArray[np.int64]]
+    names: dict[int, str]
 
 
 def read_reruns(run: Run, strain: str | None = None) -> list[Comparison]:
     """The finished reruns of a run, arm by arm; none where there are none."""
     name, folder = chosen_strain(run, strain), run.path.parent / FOLDER
     arms = [arm for path in sorted(folder.glob("*-at-*")) if (arm := folder_of(path.name)) is not None]
-    return [found for arm in arms if (found := _compared(folder, arm, name)) is not None]
+    named = names(run, {one for arm in arms for one in (arm.source, arm.target) if one is not None})
+    return [found for arm in arms if (found := _compared(folder, arm, name, named)) is not None]
 
 
-def _compared(folder: Path, arm: Arm, strain: str) -> Comparison | None:
+def _compared(folder: Path, arm: Arm, strain: str, named: dict[int, str]) -> Comparison | None:
     pairs = [pair for k in _replicates(folder / arm.name) if (pair := _pair(folder, arm, k, strain)) is not None]
     if not pairs:
         return None
     (attack, curve), (control, before) = (tuple(zip(*side, strict=True)) for side in zip(*pairs, strict=True))
-    return Comparison(arm, strain, attack, control, mean_difference(attack, control), (np.stack(curve), np.stack(before)))
+    curves = np.stack(curve), np.stack(before)
+    return Comparison(arm, strain, attack, control, mean_difference(attack, control), curves, named)
 
 
 def _replicates(folder: Path) -> list[int]:
@@ -274,6 +285,7 @@ def tables(found: Sequence[Comparison]) -> Iterator[Table]:
 
 def _row(of: Comparison) -> tuple[str, ...]:
     arm, n = of.arm, len(of.attack)
-    change = f"agent {arm.source} silenced" if arm.target is None else f"{arm.source} not heard by {arm.target}"
+    source, target = (None if agent is None else of.names[agent] for agent in (arm.source, arm.target))
+    change = f"{source} silenced" if target is None else f"{source} not heard by {target}"
     means = (f"{np.mean(of.attack):.1%}", f"{np.mean(of.control):.1%}")
     return (str(arm.step), change, of.strain, str(n), *means, number(of.difference, "+.3f"))

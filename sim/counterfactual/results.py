@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contagium.agents.policy import name_of
 from contagium.sim.analysis.estimate import Estimate, unknown
 from contagium.sim.analysis.shares import holm
 from contagium.sim.analysis.tables import Table, number
+from contagium.sim.build import first_error
 from contagium.sim.counterfactual.effect import Signs, difference, share
+from contagium.sim.counterfactual.variants import VARIANTS
 from contagium.sim.files import put
 from contagium.sim.reading import LogError, Run
 
@@ -26,25 +30,44 @@ HEAD = (
 )
 
 
+Id = Annotated[int, Field(ge=0)]
+Kept = Annotated[int, Field(ge=0, le=1)] | None
+"""1: a sign of the case, 0: none, None: no reply or no reading."""
+
+
 @dataclass(frozen=True)
 class Sampled:
-    """The replies to one variant of a turn, as kept: for each sample 1 a sign of the case, 0 none, None no reply or no reading.
+    """The replies to one variant of a turn, as kept, sample by sample; read back, they are checked against this.
 
-    onset: the step of the turn. text: what a message became. reason: why there are none.
+    onset: the step of the turn. probability: may exceed 1 by what rounding adds. text: what a message became. reason: why there
+    are none.
     """
 
-    transition: int
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    transition: Id
     strain: str
-    agent: int
-    onset: int
+    agent: Id
+    onset: Id
     variant: str
-    messages: tuple[int, ...]
-    sources: tuple[int, ...]
-    probability: float
-    baseline: tuple[int | None, ...]
-    changed: tuple[int | None, ...]
+    messages: tuple[Id, ...]
+    sources: tuple[Id, ...]
+    probability: Annotated[float, Field(ge=0, le=1.001)]
+    baseline: tuple[Kept, ...]
+    changed: tuple[Kept, ...]
     text: str | None = None
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.variant not in VARIANTS:
+            raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {self.variant[:40]!r}")
+        for name in ("messages", "sources"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"{name} must differ from each other")
+        if bool(self.messages) != bool(self.sources) or not (self.messages or self.reason):
+            raise ValueError("there must be messages and their sources, or a reason why there are none")
+        if len(self.changed) != (0 if self.reason is not None else len(self.baseline)):
+            raise ValueError(f"baseline and changed must be equally many, got {len(self.baseline)} and {len(self.changed)}")
 
     @property
     def key(self) -> tuple[int, str, tuple[int, ...]]:
@@ -59,7 +82,7 @@ class Edge:
     baseline, changed: P(sign) with the request as it was, and changed. effect: baseline − changed, with p of none; adjusted:
     that p after Holm among all edges of the variant. confirmed: the interval lies above 0 and the adjusted p is at most 0.05;
     None where there is no interval. probability: what the observer had made of the messages. missing: samples of either that
-    brought no reply, or one that could not be read.
+    brought no reply, or one that could not be read. names: of the agent and of each source, where they are known.
     """
 
     transition: int
@@ -78,6 +101,7 @@ class Edge:
     confirmed: bool | None
     missing: int
     text: str | None = None
+    names: tuple[str, ...] = ()
 
 
 def edges(sampled: Sequence[Sampled]) -> list[Edge]:
@@ -128,8 +152,41 @@ def write(directory: Path, sampled: Sequence[Sampled]) -> None:
 
 
 def read_counterfactual(run: Run) -> list[Edge]:
-    """The edges of a run that were tested by replaying turns; none where none were. LogError: what is kept cannot be read."""
-    return edges(_read(run.path.parent / FOLDER))
+    """The edges of a run that were tested by replaying turns; none where none were. LogError: what is kept cannot be read, or
+    is not of this run.
+    """
+    directory = run.path.parent / FOLDER
+    sampled = _read(directory)
+    try:
+        _must_be_of(run, sampled)
+    except ValueError as error:
+        raise LogError(f"cannot read {directory / NAME}: {error}") from error
+    named = names(run, {agent for one in sampled for agent in (one.agent, *one.sources)})
+    return [replace(edge, names=tuple(named[agent] for agent in (edge.agent, *edge.sources))) for edge in edges(sampled)]
+
+
+def names(run: Run, agents: Collection[int]) -> dict[int, str]:
+    """What agents are called."""
+    known = dict(zip(run.agents["id"].tolist(), run.agents["name"].tolist(), strict=True)) if agents else {}
+    return {agent: str(known.get(agent, name_of(agent))) for agent in agents}
+
+
+def _must_be_of(run: Run, sampled: Sequence[Sampled]) -> None:
+    """ValueError unless every case stands in the log, and every message with its senders."""
+    if not sampled:
+        return
+    said = json.dumps([message for one in sampled for message in one.messages])
+    sender = dict(run.rows("SELECT id, sender FROM message WHERE id IN (SELECT value FROM json_each(?))", (said,)))
+    table = run.transitions[run.transitions["id"].isin({one.transition for one in sampled})]
+    there = {(row.id, row.strain, row.agent, row.onset) for row in table.itertuples()}
+    for one in sampled:
+        if (one.transition, one.strain, one.agent, one.onset) not in there:
+            case = f"transition {one.transition} of agent {one.agent} at step {one.onset}, {one.strain[:40]!r}"
+            raise ValueError(f"the run has no {case}")
+        if unknown := [message for message in one.messages if message not in sender]:
+            raise ValueError(f"the run has no message {unknown[0]}")
+        if {sender[message] for message in one.messages} != set(one.sources):
+            raise ValueError(f"messages {one.messages} are not of the agents {one.sources}")
 
 
 def _read(directory: Path) -> list[Sampled]:
@@ -137,17 +194,20 @@ def _read(directory: Path) -> list[Sampled]:
     if not path.exists():
         return []
     try:
-        kept: Any = json.loads(path.read_text(encoding="utf-8"))
-        if kept["version"] != VERSION:
-            raise ValueError(f"its version is {kept['version']}, this program reads version {VERSION}")
-        return [_loaded(row) for row in kept["sampled"]]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return list(_File.model_validate_json(path.read_bytes()).sampled)
+    except ValidationError as error:
+        raise LogError(f"cannot read {path}: {' '.join(first_error(error).split()).lstrip(': ')}") from error
+    except (OSError, RecursionError) as error:
         raise LogError(f"cannot read {path}: {' '.join(str(error).split())}") from error
 
 
-def _loaded(row: dict[str, Any]) -> Sampled:
-    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    return Sampled(**given)
+class _File(BaseModel):
+    """What stands in the file, of the version that this program reads."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    version: Literal[1]
+    sampled: tuple[Sampled, ...]
 
 
 def tables(found: Sequence[Edge]) -> Iterator[Table]:
@@ -178,8 +238,8 @@ def _row(edge: Edge) -> tuple[str, ...]:
     verdict = {True: "yes", False: "no", None: "not tested"}[edge.confirmed]
     if edge.missing:
         verdict += f" ({edge.missing} missing)"
-    sources = ", ".join(map(str, edge.sources))
-    ids = (str(edge.transition), str(edge.agent), str(edge.onset), said, sources, f"{edge.probability:.2f}", edge.variant)
+    agent, *others = edge.names or map(str, (edge.agent, *edge.sources))
+    ids = (str(edge.transition), agent, str(edge.onset), said, ", ".join(others), f"{edge.probability:.2f}", edge.variant)
     told = "" if edge.effect.value is None else number(edge.effect, "+.2f")
     return (*ids, number(edge.baseline), number(edge.changed), told, p, verdict)
 

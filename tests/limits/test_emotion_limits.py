@@ -92,6 +92,14 @@ def test_flow_and_convergence_alarm_no_more_than_they_may(made: ModuleType, monk
     assert rejected.max() <= binom.ppf(0.999, panels, 0.06)
 
 
+@pytest.mark.parametrize("own", [0.0, -1.0])
+def test_what_affect_does_to_uptake_is_told_with_its_stated_certainty(made: ModuleType, own: float) -> None:
+    """Affect that follows what is heard, a persona that feels strongly and spreads by dose: no effect is found but that of own
+    affect where it has one."""
+    held = np.sum([made.kept_up(seed, own) for seed in range(60)], axis=0)
+    assert held.min() >= binom.ppf(0.001, 60, 0.94)
+
+
 @pytest.mark.parametrize("law", ["linear", "sisa", "threshold"])
 def test_contagion_is_found_where_there_is_some(made: ModuleType, law: str) -> None:
     """Also where affect is a mood one is in or out of, that spreads by contact or past a threshold."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,10 @@ import numpy as np
 import pytest
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.fit.command import told
+from contagium.sim.analysis.fit.command import main, told
 from contagium.sim.analysis.fit.compose import Rates
 from contagium.sim.analysis.fit.course import I, S
+from contagium.sim.analysis.fit.hazard import hazard
 from contagium.sim.analysis.fit.likelihood import Form
 from contagium.sim.analysis.fit.model import Fitted, fit
 from contagium.sim.analysis.fit.predict import check, failures, observed, predict
@@ -156,11 +160,51 @@ class Slower:
 def test_larger_populations_are_predicted_with_the_same_share_of_index_cases(runs: list[Run], fitted: Fitted) -> None:
     found = asyncio.run(predict(fitted, runs[0], agents=500, draws=5))
     assert (found.agents, found.index, found.draws) == (500, 43, 5)
+    assert found.predicted["peak"].method == "median and range of 5 draws of predicted epidemics"
+    assert np.all(found.low <= found.middle)
+    alone = asyncio.run(predict(fitted, runs[0], agents=60, draws=1)).predicted["peak"]
+    assert (alone.low, alone.high) == (None, None)
     small, large = observed(runs[0], kind="latent"), found.predicted["peak"]
     assert large.low is not None
     assert large.high is not None
     assert large.low - 0.1 < small.peak < large.high + 0.1
     assert len(found.middle) == 14
+
+
+def test_a_log_from_elsewhere_runs_nothing(runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sign = tmp_path / "sign"
+    for name, env, line in (
+        ("system", {"_target_": "os.system", "command": f"touch {sign}"}, "env._target_: 'os.system' is no part of Contagium"),
+        ("other", {"_target_": "contagium.agents.memory.NoMemory"}, "its scenario is not as a run writes it"),
+    ):
+        shutil.copytree(runs[0].path.parent, tmp_path / name)
+        with closing(sqlite3.connect(tmp_path / name / "run.db")) as log, log:
+            scenario = {**runs[0].meta["scenario"], "env": env}
+            log.execute("UPDATE meta SET value = ? WHERE key = 'scenario'", (json.dumps(scenario),))
+        shutil.copytree(tmp_path / name, tmp_path / f"{name} again")
+        with closing(sqlite3.connect(tmp_path / f"{name} again" / "run.db")) as log, log:
+            log.execute("UPDATE meta SET value = '99' WHERE key = 'seed'")
+        for more in (["--agents", "90", "--draws", "1"], ["--held-out", str(tmp_path / f"{name} again")]):
+            assert main([str(tmp_path / name), *more]) == 2
+            said = capsys.readouterr().err
+            assert line in said
+            assert said.count("\n") == 1
+    assert not sign.exists()
+
+
+def test_agents_that_are_not_logged_in_detail_are_no_silence(tmp_path: Path) -> None:
+    """Nobody falls ill by itself: that an agent caught it from one whose messages are not in the log is no sign that it did."""
+    world = scenario(1, size=120, steps=14)
+    world["agents"]["groups"]["mechanistic"]["policy"]["model"]["onset_rate"] = 0.0
+    world["log"] = {"detailed_agents": 90}
+    asyncio.run(run(prepare(make_scenario(world), tmp_path), "", lambda progress: None, lambda: None))
+    with closing(open_run(tmp_path)) as log:
+        found = hazard([log], kind="latent")
+    assert found.bins[0].dose == 0
+    assert found.bins[0].turns > 30
+    assert found.bins[0].onsets == 0
+    assert found.left_out > 100
+    assert f"Left out are {found.left_out:,} of" in found.words
 
 
 def test_agents_without_affect_have_the_same_epidemic(runs: list[Run]) -> None:
@@ -178,3 +222,16 @@ def test_all_that_was_found_is_json(fitted: Fitted, runs: list[Run]) -> None:
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again["estimates"]["transmission"]["value"] == pytest.approx(0.3, rel=0.3)
     assert len(again["predicted"]["prevalence"]["middle"]) == 3
+
+
+def test_the_same_run_counts_once_and_only_the_first_strain_is_played(
+    runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, copied = runs[0].path.parent, tmp_path / "copied"
+    shutil.copytree(one, copied)
+    assert main([str(one), str(copied)]) == 2
+    assert "have the same seed" in capsys.readouterr().err
+    assert main([str(one), "--held-out", str(one)]) == 2
+    assert "have the same seed" in capsys.readouterr().err
+    assert main([str(one), "--kind", "latent", "--agents", "1", "--draws", "1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -15,7 +15,8 @@ import contagium
 from contagium.envs.rng import Streams
 from contagium.sim.analysis import reproduction_number
 from contagium.sim.analysis.trees.offspring import Counts, surface
-from contagium.sim.analysis.trees.reproduction import MINIMUM_CASES, interval
+from contagium.sim.analysis.trees.reproduction import MINIMUM_CASES, interval, secondary_cases
+from contagium.sim.analysis.trees.tree import chains
 from contagium.sim.log import EventLog, Run
 
 # Secondary cases of 152 cases of Ebola in Guinea, 2014: those that caused any; 109 caused none. Source: Althaus 2015.
@@ -101,9 +102,12 @@ def test_interval_of_nothing_but_zeros_is_bounded_in_closed_form() -> None:
 
 def test_uncertain_sources_share_a_case(tmp_path: Path) -> None:
     run = two_sources(tmp_path / "run.db")
-    found = reproduction_number(run)
+    counts = secondary_cases(chains(run), 9, 5)
     # The seventh case was followed for the whole window of five steps, and caused nobody.
-    assert (found.n, found.value) == (7, pytest.approx(0.9 / 7))
+    assert (len(counts), counts.mean()) == (7, pytest.approx(0.9 / 7))
+    found = reproduction_number(run)
+    assert (found.value, found.n) == (None, 7)
+    assert str(found.reason) == "7 cases do not bound it: 0.13 seen, at least 0"
 
 
 def two_sources(path: Path) -> Run:

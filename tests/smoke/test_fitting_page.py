@@ -47,6 +47,7 @@ def test_the_commands_run(application: Callable[..., int], replicates: None, cap
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "Measured in 30 agents, predicted for 2,000" in said
+    assert "predicted (95%)" in said
     assert "Run the model: contagium --config-dir fitted agents=mechanistic model=fitted coupling=fitted" in said
     found = json.loads(Path("fitted/fit.json").read_text())
     assert 0.1 < found["estimates"]["transmission"]["value"] < 0.9

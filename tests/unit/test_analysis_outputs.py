@@ -159,7 +159,7 @@ def test_transcript_tells_who_said_what_and_what_failed(talk: Path) -> None:
     assert "- ➜ **Ben** moved from S to I" in steps["1"]
     assert "- **Cai** (feels calm): I wake up in every mirror you hold." in steps["2"]
     assert "pressure event rejection on 12 agents, intensity 0.6; begins for 12" in steps["2"]
-    assert "quarantine: withheld 1 messages" in steps["2"]
+    assert "quarantine: withheld 1 message" in steps["2"]
     assert steps["3"] == "Nothing happened."
 
 

@@ -226,6 +226,8 @@ def test_six_shared_seeds_are_enough_to_pair_one_outcome(swept: list[Replicate])
     assert gap.chance is not None
     assert gap.chance.p == 2 / 2**6
     assert {one.paired for one in found.advice} == {False, True}
+    advised = next(table for table in tables(found) if table.title == "How many runs it takes")
+    assert [(row[0], row[2]) for row in advised.rows] == [("attack_rate", "runs"), ("attack_rate", "pairs")]
     assert not given(*runs, names=["attack_rate"], pairs=False).differences[0].paired
     assert not given(*runs, names=["attack_rate", "final_size"]).differences[0].paired, "2 · 2/2⁶ is over 0.05"
 

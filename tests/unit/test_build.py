@@ -1,13 +1,15 @@
 """From a specification to an object: everything that does not fit is named by its key, in one line."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
 from contagium.agents.mechanistic.contagion import ContagionModel, Progression, Transmission
-from contagium.sim.build import ScenarioError, build
+from contagium.sim.build import ScenarioError, build, must_be_ours
 
 HERE = __name__
 
@@ -105,3 +107,50 @@ def test_a_value_under_an_unknown_key_is_not_repeated() -> None:
     with pytest.raises(ScenarioError) as refused:
         build(spec(api_key="sk-secret"), "thing", size=7)
     assert "sk-secret" not in str(refused.value)
+
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def test_all_that_is_configured_here_may_be_stored() -> None:
+    targets = {name for file in CONF.rglob("*.yaml") for name in re.findall(r"_target_[:=] *([\w.]+)", file.read_text("utf-8"))}
+    assert len(targets) > 40
+    must_be_ours([{"_target_": name} for name in targets])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"env": {"_target_": "os.system", "command": "true"}}, "env._target_: 'os.system'"),
+        ({"groups": [{}, {"policy": {"of": {"_target_": "builtins.eval"}}}]}, "groups.1.policy.of._target_: 'builtins.eval'"),
+        ({"env": {"_target_": "contagium.sim.counterfactual.replay.copied"}}, "env._target_: 'contagium.sim.counterfactual"),
+        ({"env": {"_target_": "contagium.envs.archive.Path"}}, "env._target_: 'contagium.envs.archive.Path'"),
+        ({"env": {"_target_": "contagium.agents.memory._x"}}, "env._target_: 'contagium.agents.memory._x'"),
+        ({"env": {"_target_": "contagiummore.envs.X"}}, "env._target_: 'contagiummore"),
+        ({"env": {"_target_": "my_labs.X"}}, "env._target_: 'my_labs.X'"),
+        ({"env": {"_target_": {"_target_": 3}}}, "env._target_: {'_target_': 3}"),
+        ({"a\n\x1b": {"_target_": "x" * 9999}}, "'a\\n\\x1b'._target_: 'xxx"),
+    ],
+)
+def test_a_stored_scenario_calls_nothing_but_our_parts(wrong: dict[str, Any], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAGIUM_TRUST", "my_lab, ,")
+    with pytest.raises(ScenarioError) as refused:
+        must_be_ours(wrong)
+    assert str(refused.value).startswith(key)
+    assert "CONTAGIUM_TRUST" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+def test_a_package_that_the_user_trusts_may_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = {"env": {"_target_": "my_lab.world.World"}, "memory": {"_target_": "other.Memory"}}
+    monkeypatch.setenv("CONTAGIUM_TRUST", "my_lab, other")
+    must_be_ours(theirs)
+    monkeypatch.delenv("CONTAGIUM_TRUST")
+    with pytest.raises(ScenarioError, match="my_lab"):
+        must_be_ours({"env": theirs["env"]})
+
+
+def test_a_target_that_does_not_say_what_it_takes_is_one_line() -> None:
+    with pytest.raises(ScenarioError, match=r"thing._target_: builtins.max does not say what it takes"):
+        build({"_target_": "builtins.max"}, "thing")

@@ -17,7 +17,7 @@ from scipy.stats import hypergeom
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.causes.contagion import contagion, examined, tables
 from contagium.sim.analysis.causes.evidence import Evidence, codes, thinned
-from contagium.sim.analysis.causes.permutation import attributable, excess, exchanged, hazard_ratio, heard_by_chance
+from contagium.sim.analysis.causes.permutation import attributable, excess, exchanged, hazard_ratio, heard_by_chance, heard_more
 from contagium.sim.analysis.causes.placebo import afterwards, other_networks, swap, turned_round
 from contagium.sim.analysis.causes.randomisation import alike_before, influence, likeness, near_the_seeds, selection
 from contagium.sim.analysis.causes.record import evidence
@@ -230,6 +230,17 @@ def test_only_what_was_drawn_at_random_counts_by_chance() -> None:
     onset = [-1 if i == 0 else min(i, 40 - i) for i in range(40)]
     assert heard_by_chance(world(onset, ring(40), steps=21), 99, rng()).p is None
     assert heard_by_chance(world(onset, ring(40), steps=21, chance=True), 99, rng()).p == 0.01
+
+
+def test_where_there_is_no_ratio_the_score_is_told() -> None:
+    """All at risk had heard it, so that nobody is left to compare with; but some had heard more."""
+    onset = [-1 if i == 0 else min(i, 40 - i) for i in range(40)]
+    of = world(onset, ring(40), steps=21)
+    of.__dict__["heard"] = 1.0 + of.heard
+    found = heard_more(of, 99, rng())
+    assert found.p == 0.01
+    assert re.fullmatch(r"score \d+\.\d\d, by chance .*; no ratio: 0 onsets in steps .*: 5 are needed", found.words)
+    assert "times as likely once heard" in heard_more(world(onset, ring(40), steps=21), 99, rng()).words
 
 
 def test_negative_controls_need_ties_that_run_one_way() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import sqlite3
@@ -13,17 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from contagium.agents.backends.backend import BackendError, Completion, Request
+from contagium.agents.backends.budget import Budgeted
 from contagium.agents.backends.journal import verify
 from contagium.agents.backends.parrot import PLAIN_LINES, SPIRAL_LINES, Parrot
 from contagium.envs.message import Exposures, Messages
 from contagium.envs.rng import Streams
 from contagium.sim import __main__ as application
 from contagium.sim.analysis.shares import holm
+from contagium.sim.build import ScenarioError
 from contagium.sim.counterfactual import __main__ as counterfactual
+from contagium.sim.counterfactual import rerun as reruns
 from contagium.sim.counterfactual.cases import case, cases
 from contagium.sim.counterfactual.effect import difference, mean_difference, share
 from contagium.sim.counterfactual.rerun import Arm, read_reruns
@@ -31,6 +36,7 @@ from contagium.sim.counterfactual.results import Edge, Sampled, edges, read_coun
 from contagium.sim.counterfactual.variants import Variants, _in_other_words, _unable
 from contagium.sim.intervention import Cut, Silence, Transit
 from contagium.sim.reading import LogError, open_run
+from contagium.sim.resume import stored
 
 FEW = ("observer.instruments.emotion_lexicon=null", "~observer.axes.distress")  # its lists take longest to read
 RUN = (
@@ -157,6 +163,10 @@ def test_a_message_masked_leaves_its_trace_in_no_prompt(directory: Path, ask: As
     )
     assert status == 0, said
     found = edges_of(directory)
+    named = run.agents.set_index("id")["name"]
+    assert f"case {of.transition} (1 of 1): {named[of.agent]} at step {of.onset}, " in said
+    row, edge = next(tables(found)).rows[0], found[0]
+    assert (row[0], row[1], row[4]) == (str(edge.transition), named[edge.agent], named[edge.sources[0]])
     assert {(e.variant, len(e.messages)) for e in found} >= {("masked", 1), ("neutral", 1), ("placebo", 1)}
     assert len({request.seed for request in asked}) == 12  # the same samples for every variant
     assert {(request.agent, request.step) for request in asked} == {(of.agent, of.onset)}
@@ -333,11 +343,138 @@ def test_a_run_that_cannot_be_gone_through_again(harm: Callable[[Path], None], r
     assert not (directory / "counterfactual").exists()
 
 
-def test_damaged_results_are_named(directory: Path) -> None:
-    (directory / "counterfactual").mkdir()
-    (directory / "counterfactual" / "results.json").write_text('{"version": 1, "sampled": [{"transition": 1}]}')
-    with pytest.raises(LogError, match=r"cannot read .*results\.json"):
+def _kept(directory: Path, changed: dict[str, Any] | str, version: int = 1) -> None:
+    """What a replay could have left there, but for what is changed."""
+    run = open_run(directory)
+    of = case(run, first_case(directory))
+    run.close()
+    heard = of.candidates[0]
+    row: dict[str, Any] = {"transition": of.transition, "strain": of.strain, "agent": of.agent, "onset": of.onset}
+    row |= {"variant": "masked", "messages": [heard.message], "sources": [heard.source], "probability": heard.probability}
+    row |= {"baseline": [1, 0, None] * 4, "changed": [0, 0, 1] * 4, "text": None, "reason": None}
+    (directory / "counterfactual").mkdir(exist_ok=True)
+    whole = {"version": version, "sampled": [row | changed]} if isinstance(changed, dict) else changed
+    text = whole if isinstance(whole, str) else json.dumps(whole)
+    (directory / "counterfactual" / "results.json").write_text(text)
+
+
+TAMPERED: tuple[tuple[dict[str, Any] | str, str], ...] = (
+    ({"baseline": ["<b>"]}, "baseline.0: Input should be a valid integer, got '<b>'"),
+    ({"baseline": [7] * 12}, "baseline.0: Input should be less than or equal to 1, got 7"),
+    ({"baseline": [True] * 12}, "baseline.0: Input should be a valid integer"),
+    ({"baseline": 5}, "baseline: Input should be a valid array, got 5"),
+    ({"changed": []}, "baseline and changed must be equally many, got 12 and 0"),
+    ({"probability": "y"}, "probability: Input should be a valid number"),
+    ({"probability": float("nan")}, "probability: Input should be"),
+    ({"strain": 7}, "strain: Input should be a valid string"),
+    ({"strain": "joy"}, "at step 1, 'joy'"),
+    ({"onset": "x"}, "onset: Input should be a valid integer"),
+    ({"onset": 5}, "the run has no transition"),
+    ({"agent": 10**30}, "the run has no transition"),
+    ({"transition": 10**30}, "the run has no transition"),
+    ({"messages": [10**30]}, "the run has no message"),
+    ({"messages": [99999]}, "the run has no message 99999"),
+    ({"messages": [], "sources": []}, "there must be messages and their sources"),
+    ({"messages": [0, 0]}, "messages must differ"),
+    ({"sources": [99999]}, "are not of the agents (99999,)"),
+    ({"variant": "<script>"}, "variant must be one of masked, neutral, paraphrased, placebo, got '<script>'"),
+    ({"more": 1}, "sampled.0.more: Unexpected keyword argument"),
+    ("[" * 100_000, "recursion limit exceeded"),
+    ("[]", "results.json: Input should be an object, got []"),
+    ('{"version": 1, "sampled": [{"transition": 1}]}', "sampled.0.strain: field required"),
+    ('{"version": 2, "sampled": []}', "version: Input should be 1, got 2"),
+    ("\x00", "Invalid JSON"),
+)
+
+
+@pytest.mark.parametrize(("changed", "rule"), TAMPERED, ids=[rule[:40] for _, rule in TAMPERED])
+def test_damaged_results_are_refused_in_one_line(directory: Path, changed: dict[str, Any] | str, rule: str) -> None:
+    _kept(directory, {})
+    assert [len(edge.names) for edge in edges_of(directory)] == [2]
+    _kept(directory, changed)
+    with pytest.raises(LogError, match=r"^cannot read [^\n]*results\.json: [^\n]*$") as refused:
         edges_of(directory)
+    assert rule in str(refused.value)
+
+
+def test_nothing_is_asked_that_could_not_be_kept(directory: Path, ask: Ask, asked: list[Request]) -> None:
+    _kept(directory, {"baseline": 5})
+    status, said = ask(directory, "--all", "--samples", 10)
+    assert (status, said.count("\n"), asked) == (2, 1, []), said
+
+
+def test_the_errors_of_calls_that_nobody_waits_for_any_more_are_no_news(
+    directory: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send, places = Budgeted.complete, asyncio.Semaphore(4)
+
+    async def in_turn(self: Budgeted, request: Request) -> Completion:
+        async with places:
+            await asyncio.sleep(0)
+            return await send(self, request)
+
+    monkeypatch.setattr(Budgeted, "complete", in_turn)
+    status, said = ask(directory, "--all", "--samples", 30, "--variants", "masked,neutral", "--together", "--calls", 40)
+    gc.collect()
+    assert (status, "40 of 40 calls were sent" in said, caplog.records) == (3, True, [])
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spreading = ("agents=mixed", "population.size=16", "seeding.count=4", "model.transmission_rate=2", "steps=6", "seed=3")
+    directory = tmp_path_factory.mktemp("mixed") / "run"
+    return run_into(directory, *spreading, "backend=parrot", "backend.adoption=0.5", "observer=lexicon", *FEW)
+
+
+def test_cases_of_agents_without_words_are_left_out_and_counted(mixed: Path, ask: Ask) -> None:
+    run = open_run(mixed)
+    groups = run.agents.set_index("id")["group"]
+    found, left = cases(run, None, None)
+    of = {one.transition: groups[one.agent] for one in found}
+    run.close()
+    scripted = [transition for transition, group in of.items() if group == "mechanistic"]
+    assert 0 < len(scripted) < len(of)
+    assert not left
+    status, said = ask(mixed, "--all", "--samples", 1, "--variants", "masked")
+    assert status == 0, said
+    assert {edge.transition for edge in edges_of(mixed)} == set(of) - set(scripted)
+    assert f"({len(of) - len(scripted)} of {len(of) - len(scripted)}): " in said
+    status, said = ask(mixed, "--transition", scripted[0])
+    assert (status, "the agent is mechanistic: it has no language model" in said) == (2, True)
+
+
+def test_what_is_left_out_is_told_with_its_reason(mixed: Path) -> None:
+    run = open_run(mixed)
+    every, _ = cases(run, None, None)
+    agents = sorted({one.agent for one in every})
+    found, left = cases(run, None, 2, lambda agent: "too old" if agent in agents[:-2] else None)
+    assert {one.agent for one in found} == set(agents[-2:])
+    assert left == {"too old": sum(one.agent in agents[:-2] for one in every)}
+    run.close()
+
+
+def _hostile(run: Path) -> None:
+    """A scenario that would write a file where it is imported."""
+    (run.parent / "foreign.py").write_text(f"open({str(run.parent / 'came')!r}, 'w').close()\nraise SystemExit(0)")
+    scenario = yaml.safe_load((run / "scenario.yaml").read_text())
+    scenario["network"] = {"_target_": "foreign.network"}
+    (run / "scenario.yaml").write_text(yaml.safe_dump(scenario))
+
+
+@pytest.mark.parametrize("arguments", [("--transition", 2), ("--all", "--estimate"), ("--cut", "0:1@2"), ("--remove", "0@2")])
+def test_a_stored_scenario_runs_no_foreign_code(
+    arguments: tuple[object, ...], directory: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(directory.parent)
+    _hostile(directory)
+    status, said = ask(directory, *arguments)
+    assert (status, said.count("\n"), "foreign.network" in said) == (2, 1, True), said
+    assert sorted(path.name for path in directory.parent.iterdir()) == ["foreign.py", "run"]
+    assert not (directory / "counterfactual").exists()
+    with pytest.raises(ScenarioError, match=r"network\._target_: 'foreign\.network' is no part of Contagium"):
+        stored(directory)
+    monkeypatch.setenv("CONTAGIUM_TRUST", "foreign")
+    assert stored(directory).network == {"_target_": "foreign.network"}
 
 
 def rows(run: Path, table: str, before: int) -> list[tuple[Any, ...]]:
@@ -352,8 +489,8 @@ def test_a_world_is_run_again_without_a_tie(directory: Path, ask: Ask, asked: li
     heard = run.exposures[run.exposures["step"] >= 2]
     source, target = (int(heard.iloc[0][name]) for name in ("source", "agent"))
     arguments = (directory, "--cut", f"{source}:{target}@2", "--replicates", 2)
-    assert ask(*arguments, "--calls", 40)[0] == 3
-    assert len(asked) == 40
+    status, said = ask(*arguments, "--calls", 40)
+    assert (status, len(asked), "--calls: 40 of 40 calls were sent" in said) == (3, 40, True), said
     status, said = ask(*arguments)
     assert status == 0, said
     assert min(request.step for request in asked) == 2  # all before is known
@@ -373,7 +510,11 @@ def test_a_world_is_run_again_without_a_tie(directory: Path, ask: Ask, asked: li
         assert found.meta["status"] == "finished"
         found.close()
     assert len({tuple(rows(one, "message", 99)) for one in controls}) == 2
+    stored(cuts[0])  # and can be resumed
     compared = read_reruns(run)[0]
+    (row,) = next(reruns.tables([compared])).rows
+    names = run.agents.set_index("id")["name"]
+    assert row[1] == f"{names[source]} not heard by {names[target]}"
     assert (compared.arm, len(compared.attack), len(compared.control)) == (Arm(2, source, target), 2, 2)
     assert compared.curves[0].shape == (2, 7)
     assert np.array_equal(compared.curves[0][:, :2], compared.curves[1][:, :2])

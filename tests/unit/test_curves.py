@@ -181,6 +181,10 @@ def test_dose_response_by_sources_and_by_dose() -> None:
     assert (spontaneous.value, spontaneous.low) == (0, 0)
     assert spontaneous.high == pytest.approx(share(0, 100).high)
     assert (one.low, one.high) == pytest.approx((share(10, 40).low, share(10, 40).high))
+    one_end = [(k, False, dose, 1) for dose in (0.521, 1.034, 1.036, 2.0) for k in range(25)]
+    assert [one.name for one in from_table(at_risk(one_end), 3).doses] == ["0.52", "1.03", "1.04", "2.00"]
+    one_end = [(k, False, dose, 1) for dose in (0.5, 2.068, 2.069, 2.0721) for k in range(25)]
+    assert [one.name for one in from_table(at_risk(one_end), 3).doses] == ["0.50", "2.07", "> 2.07", "> 2.07"]
     few = from_table(at_risk(rows[:5]), 3)
     assert few.reason is not None
     assert "5 agent-steps at risk" in few.reason
@@ -323,9 +327,12 @@ def test_figures_show_what_they_are_given() -> None:
     assert np.array_equal(lines["tree"], found.tree.value, equal_nan=True)
     rows = [(k, k < 10, 1.0, 1) for k in range(40)] + [(k, False, 0.0, 0) for k in range(100)]
     plot_dose(axes[1], from_table(at_risk(rows), 3), by="doses")
-    assert axes[1].get_xlabel() == "dose heard, last 3 steps"
+    assert axes[1].get_xlabel() == "dose heard, last 3 steps\n(numbers: agent-steps at risk)"
     assert axes[1].containers[0].lines[0].get_ydata().tolist() == [0.0, 0.25]
     figure.canvas.draw()
+    figure.set_size_inches(7.2, 3.4)
+    figure.canvas.draw()
+    assert axes[1].title.get_window_extent().width < axes[1].get_window_extent().width, "it does not run into its neighbour"
 
 
 def test_the_example_of_the_page_runs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -273,7 +274,7 @@ def test_who_leads_stands_out() -> None:
     own[1, 1:] = 0.9 * own[0, :-1] + 0.1 * own[1, 1:]
     found = transfer([around(own)])
     assert found.found == ((0, 1),)
-    assert found.dyads == 120
+    assert found.pairs == 120
 
 
 def pressed_panel(last: float, spill: float = 0.0) -> Panel:
@@ -334,13 +335,13 @@ def test_a_second_event_ends_the_first_ones_course() -> None:
 
 
 def uptake(cases: float, own: float, seed: int = 9) -> tuple[Panel, pd.DataFrame]:
-    """Affect of 200 agents and rows at risk in which a unit of own affect adds `own` to the log-odds."""
+    """Affect of 200 agents and turns after the persona was heard, in which a unit of own affect adds `own` to the log-hazard."""
     rng = Streams(seed).generator("uptake")
     panel = Panel("valence", np.arange(200), rng.normal(size=(200, 20)), rng.normal(size=(200, 20)))
     step, agent = (of.ravel() for of in np.mgrid[1:20, 0:200])
     dose = rng.exponential(size=len(step))
-    odds = np.log(cases / len(step)) + own * panel.own[agent, step - 1] + 0.8 * np.log1p(dose)
-    event = rng.random(len(step)) < 1 / (1 + np.exp(-odds))
+    hazard = cases / len(step) * np.exp(own * panel.own[agent, step - 1]) * dose**0.8
+    event = rng.random(len(step)) < 1 - np.exp(-hazard)
     return panel, pd.DataFrame({"step": step, "agent": agent, "event": event, "dose": dose})
 
 
@@ -357,11 +358,109 @@ def test_affect_that_opens_the_door_is_found() -> None:
 
 
 def test_as_many_terms_as_there_are_cases_for() -> None:
-    panel, risk = uptake(cases=25, own=0.0)
+    panel, risk = uptake(cases=45, own=0.0)
     found = modifier.modifier([panel], [risk])
     assert 30 <= found.cases < 40
     assert found.own.value is not None
     assert found.both.reason == f"{found.cases} cases: too few for this too, 40 are needed"
+
+
+def test_a_dose_that_is_the_same_for_all_leaves_affect_to_be_asked() -> None:
+    panel, risk = uptake(cases=200, own=-0.7)
+    found = modifier.modifier([panel], [risk.assign(dose=1.0)])
+    assert (found.dose.reason, found.both.reason) == ("dose is the same in all turns",) * 2
+    assert found.own.high is not None
+    assert found.own.high < 1
+    of = replace(contagion._axis("valence", (panel,), []), modifier=found)
+    (table,) = (t for t in contagion.tables(contagion.Emotional((of,), ())) if "taken up" in t.title)
+    assert table.rows[0][3] == table.rows[0][5] == "dose is the same in all turns"
+
+
+def test_of_too_many_turns_those_of_some_agents_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, risk = uptake(cases=200, own=0.0)
+    monkeypatch.setattr(modifier, "MOST_TURNS", 1_910)
+    assert modifier.modifier([panel], [risk]).turns == 1_900
+
+
+def test_the_dose_is_of_the_step_in_which_affect_was_heard(make: Make) -> None:
+    """1 hears the persona, no more, and again, and takes it up. 2 is silent after it heard it. 3 hears what cannot be read."""
+    made = make(agents=5, steps=4)
+    quiet = ("", 0.1)
+    made.step(0, {0: ("", 0.9), 1: quiet, 2: quiet, 3: quiet, 4: ("", None)}, [(1, 0), (2, 0), (3, 4)])
+    made.step(1, {0: ("", 0.9), 1: quiet, 3: quiet}, [(2, 0), (3, 0)])
+    made.step(2, {0: ("", 0.9), 1: quiet, 2: quiet, 3: quiet}, [(1, 0)])
+    made.step(3, {0: ("", 0.9), 1: ("", 0.9), 2: quiet}, [], {1: ("I", [(0, 1.0)])})
+    run = open_run(made.end())
+    turns, left = modifier.exposed(run)
+    rows = zip(turns["agent"], turns["step"], turns["event"], strict=True)
+    assert sorted(rows) == [(1, 1, False), (1, 3, True), (3, 2, False)]
+    assert turns["dose"].nunique() == 1  # of one message each
+    assert left == 2
+    assert "Affect and uptake: 2 of 5 turns" in repr(contagion.Emotional((), contagion._left([(turns, left)])).notes)
+
+
+def sampled(directory: Path, kept: list[int]) -> Path:
+    """The log as it would be had only these agents been logged in detail."""
+    with sqlite3.connect(directory / "run.db") as log:
+        names = ",".join(map(str, kept))
+        log.execute(f"UPDATE agent SET detailed = 0 WHERE id NOT IN ({names})")
+        log.execute(f"DELETE FROM reading WHERE agent NOT IN ({names})")
+        log.execute(f"DELETE FROM message WHERE sender NOT IN ({names})")
+        log.execute(f"DELETE FROM exposure WHERE agent NOT IN ({names})")
+    return directory
+
+
+@pytest.fixture
+def ringed(make: Make) -> Path:
+    """0.5 of what 40 agents on a ring showed and 0.3 of the mean of both neighbours make what they show next."""
+    made = make(agents=40, steps=12)
+    x, around_ = Streams(2).generator("start").normal(size=40), np.arange(40)
+    heard = [(i, j % 40) for i in around_.tolist() for j in (i - 1, i + 1)]
+    for step in range(12):
+        sent = {agent: made._messages + agent for agent in range(40)}
+        said = readings(step, dict(enumerate(x.tolist())), sent)
+        made.step(step, {agent: ("", 0.1) for agent in range(40)}, heard, reading=said)
+        x = 0.5 * x + 0.15 * (np.roll(x, 1) + np.roll(x, -1))
+    return made.end()
+
+
+def test_in_a_sample_only_whole_inboxes_count(ringed: Path) -> None:
+    run = open_run(sampled(ringed, [i for i in range(40) if i % 10]))
+    panel = panels(run)["valence"]
+    assert (panel.received, panel.listened, panel.partly) == (12 * 64, 12 * 36, 12 * 8)
+    slope = regression.lagged([panel]).contagion
+    assert slope.value == pytest.approx(0.3, abs=1e-5)
+    assert slope.n == 11 * 28
+    note, *_ = contagion.emotional_contagion(run).notes
+    assert "In 96 of 432 agent-steps messages were heard that are not in the log" in note
+
+
+def test_a_sample_without_whole_inboxes_says_so(ringed: Path) -> None:
+    slope = regression.lagged([panels(open_run(sampled(ringed, list(range(0, 40, 2)))))["valence"]]).contagion
+    assert slope.value is None
+    assert slope.reason is not None
+    assert re.search("too few.* in 240 of 240 agent-steps messages were heard that are not in the log", slope.reason)
+
+
+def test_a_slope_beside_a_placebo_that_is_not_0_says_so() -> None:
+    """Neighbours struck alike: the slope is not to be read as contagion, in the table and wherever else the estimate goes."""
+    rng = Streams(12).generator("struck")
+    x, course = rng.normal(size=40), []
+    for _ in range(30):
+        course.append(x)
+        struck = rng.normal(size=40)
+        x = 0.5 * x + 0.3 * (struck + np.roll(struck, 1))
+    of = contagion._axis("valence", (around(np.array(course).T),), [])
+    assert of.lagged.placebo.low is not None
+    assert of.lagged.placebo.low > 0
+    table = next(contagion.tables(contagion.Emotional((of,), ())))
+    assert table.rows[0][3].endswith("), but the placebo is not 0: not to be read as contagion")
+    assert of.lagged.contagion.reason == regression.WARNING
+    assert regression.lagged([ring(40, 30, contagion=0.3)]).contagion.reason is None
+
+
+def test_tables_speak_of_pairs_and_not_of_dyads(talk: Path) -> None:
+    assert "dyad" not in repr(list(contagion.tables(contagion.emotional_contagion(open_run(talk)))))
 
 
 def test_cases_that_are_told_without_fail_give_no_ratio() -> None:

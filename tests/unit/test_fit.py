@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from contagium.agents.mechanistic.contagion import ContagionModel
 from contagium.agents.mechanistic.response import Hill, Linear, Threshold
 from contagium.envs.rng import Streams
+from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.figures.fit import plot_band, plot_hazard
 from contagium.sim.analysis.fit import command
 from contagium.sim.analysis.fit.compose import Rates, compose
@@ -23,10 +24,13 @@ from contagium.sim.analysis.fit.course import Course, I, R, S, UnfitError, cours
 from contagium.sim.analysis.fit.hazard import compare, hazard, tables
 from contagium.sim.analysis.fit.hesitation import hesitation
 from contagium.sim.analysis.fit.likelihood import Form, Likelihood, Rows, hazards
+from contagium.sim.analysis.fit.predict import Prediction, prediction_table
 from contagium.sim.analysis.fit.sampling import sample
 from contagium.sim.analysis.fit.search import descend, estimated, maximise
 from contagium.sim.build import build
 from contagium.sim.log import open_run
+
+CURVES = {name: Estimate(0.5, 0.1, 0.9, "", 5) for name in ("attack", "peak", "peak_step")}
 
 
 def rows(dose: np.ndarray, event: np.ndarray, affect: np.ndarray | None = None) -> Rows:
@@ -60,7 +64,45 @@ def test_doses_turns_and_moves_are_read_off_a_log(make: Callable[..., Any]) -> N
     # A reading of 0.9 where 0.5 enters is a dose of 0.9, two of 0.6 are 0.6 each.
     assert at_risk.dose == pytest.approx([0.9, 0.9 + 0.6 + 0.6], abs=1e-6)
     assert found.rows(I, R).events == 1
-    assert found.unread == 0
+    assert found.left_out == 0
+
+
+def test_turns_whose_dose_is_not_known_are_left_out(make: Callable[..., Any]) -> None:
+    log = make(agents=4, index=(0,), steps=5)
+    all_of_them = {agent: ("plain", 0.1) for agent in (1, 2, 3)}
+    log.step(0, {0: ("spiral", None), **all_of_them}, heard=[(1, 0), (2, 3)])
+    # A message of an agent that is not logged in detail: it was heard, and is not in the log.
+    log.step(1, {0: ("spiral", 0.9), **all_of_them}, exposure=[(1, 990, 2, 3, 1.0)], moved={1: ("I", [(0, 1.0)])})
+    log.step(2, {0: ("spiral", 0.9), **all_of_them}, heard=[(3, 0)], moved={2: ("I", [(0, 1.0)])})
+    log.step(3, {0: ("spiral", 0.9), 1: ("plain", 0.1), 2: ("plain", 0.1), 3: ("spiral", 0.9)}, moved={3: ("I", [(0, 1.0)])})
+    run = open_run(log.end())
+    found = course(run)
+    first = found.rows(S, I)
+    # Of agents 1 and 2 the turns with their onsets, after a failed reading and a message that is nowhere.
+    assert (first.events, len(first), found.left_out) == (1, 4, 2)
+    assert first.dose[first.event] == pytest.approx(0.9)
+    assert not first.event[first.dose == 0].any()
+    assert found.followed.rows(S, I).events == 1
+    assert found.rows(I, R).count.sum() > 0  # what was heard does not matter to who recovers
+    told = hazard([run])
+    assert told.left_out == 2
+    assert "1 onsets, 1 of them of exposed agents: too few" in told.words
+    assert "Left out are 2 of 6 turns" in told.words
+
+
+def test_doses_that_are_close_have_rows_of_their_own() -> None:
+    dose = np.repeat([0.0, 0.516, 0.524, 1.0], 50)
+    (table,) = tables(compare(rows(dose, dose > 9)))
+    assert [row[0] for row in table.rows] == ["0.000", "0.516", "0.524", "1.000"]
+
+
+def test_few_draws_have_a_range_and_no_interval() -> None:
+    band = np.zeros(3)
+    few, enough = (prediction_table(Prediction(9, 90, 3, band, band, band, CURVES, draws)) for draws in (5, 40))
+    assert few.head[1] == "predicted (range of 5 draws)"
+    assert "for a 95% interval 40 are needed" in few.says
+    assert enough.head[1] == "predicted (95%)"
+    assert "the intervals hold" in enough.says
 
 
 def test_the_maximum_is_the_closed_form_where_there_is_one() -> None:
@@ -181,7 +223,9 @@ def hesitant(agents: int, steps: int) -> Course:
         state[step + 1] = np.where(shows, I, S)
     all_of_them, whole = np.ones((steps, agents), dtype=bool), np.zeros((steps, agents), dtype=np.int64)
     affect, one = np.zeros((steps, agents, 3)), np.ones((steps, agents))
-    return Course(agents, "case", state, all_of_them, one, dose, 3 * one, whole, 0 * dose, affect, np.ones(agents), dose[0], 0.0)
+    return Course(
+        agents, "case", state, all_of_them, one, dose, 3 * one, whole, 0 * dose, affect, np.ones(agents), dose[0], all_of_them
+    )
 
 
 def test_hesitation_is_found_though_nobody_sees_it() -> None:

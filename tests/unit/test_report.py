@@ -3,14 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from contagium.sim.analysis.estimate import Estimate, unknown
+from contagium.sim.analysis.figures.picture import picture
 from contagium.sim.analysis.findings import find
 from contagium.sim.analysis.report import reliability
+from contagium.sim.analysis.report.chapters import over_time
 from contagium.sim.analysis.report.page import report
 from contagium.sim.analysis.report.parts import most_shown
+from contagium.sim.analysis.report.sections import Section, html_section
+from contagium.sim.analysis.spread.effective import OverTime
 from contagium.sim.analysis.summary import summarise
-from contagium.sim.analysis.tables import Table
+from contagium.sim.analysis.tables import Table, brief, counted, html_brief, html_table, number
 from contagium.sim.log import open_run
 
 Make = Callable[..., Any]
@@ -58,10 +64,11 @@ def test_the_report_names_the_threshold_by_which_cases_were_found(make: Make) ->
 def test_a_reproduction_number_from_few_known_causes_is_called_biased(make: Make, share: float, warned: bool) -> None:
     made = make(index=range(6))
     for step in range(12):
-        made.step(step, moved={6: ("I", [(0, share)])} if step == 1 else {})
+        made.step(step, moved={6 + step: ("I", [(step, share)])} if step < 6 else {})
     run = open_run(made.end())
     found = find(run)
     page = report(run, found, summarise(run, found), [])
+    assert "How it was taken up" not in page, "nobody used words"
     assert "An early case led to" in page
     assert (f"It is biased low, for candidate sources explain only {share:.0%} of what caused cases." in page) == warned
 
@@ -85,7 +92,7 @@ def test_only_messages_that_reached_the_threshold_are_said_to_show_it(make: Make
     run = open_run(made.end())
     found = find(run)
     shown = most_shown(run, found)
-    assert "1 messages, 1 different, reached the threshold (embedding ≥ 0.5)" in shown
+    assert "1 message, 1 different, reached the threshold (embedding ≥ 0.5)" in shown
     assert "I am the spiral." in shown
     assert not any(words in shown for words in ("Seeded words.", "nearly", "Tea."))
 
@@ -107,3 +114,64 @@ def test_long_tables_of_agreement_are_folded(make: Make, monkeypatch: pytest.Mon
     html = reliability.reliability_section(open_run(made.end()))
     assert "<summary>Long: 11 rows</summary>" in html
     assert html.count("<details>") == 1
+
+
+def test_a_table_says_why_there_is_no_number_once() -> None:
+    few = unknown("3 cases: too few", 3)
+    rows = [("a", number(few), "3"), ("b", "1.0", "9"), ("c", number(few), "3"), ("d", number(few), "4")]
+    told = brief(Table("T", "Says.", ("of", "value", "n"), tuple(rows)))
+    assert isinstance(told, Table)
+    assert told.rows == (("a; c", "3 cases: too few", "3"), ("b", "1.0", "9"), ("d", "3 cases: too few", "4"))
+
+
+def test_a_table_without_any_number_is_a_sentence() -> None:
+    few, none = (number(unknown(reason, 3)) for reason in ("3 cases: too few", "not <known>"))
+    one = Table("Is it so?", "Says.", ("of", "value"), (("a", few), ("b", few)))
+    assert html_brief(one) == '<p class="soft"><b>Is it so?</b> Nothing can be said (3 cases: too few).</p>'
+    two = Table("T", "Says.", ("of", "value"), (("a", few), ("b", few), ("c", none)))
+    assert brief(two) == "Nothing can be said. A; b: 3 cases: too few. C: not <known>."
+    assert "C: not &lt;known&gt;." in html_brief(two)
+    known = Table("T", "Says.", ("of", "value", "more"), (("a", number(Estimate(1.0, 0.5, 2.0, "", 9)), few),))
+    assert brief(known) == known, "an estimate beside a reason"
+
+
+def test_the_sentences_of_a_table_stand_outside_of_what_scrolls() -> None:
+    html = html_table(Table("Why <i>?", "Says.", ("of",), (("x" * 31,), ("y",))))
+    caption, table = html.split('<div class="wide">')
+    assert caption == "<figure><figcaption><b>Why &lt;i&gt;?</b> Says.</figcaption>"
+    assert '<td class="long">xxx' in table
+    assert "<td>y</td>" in table
+
+
+def test_secondary_tables_and_further_figures_are_folded() -> None:
+    first, more = (Table(name, "Says.", ("of",), (("1",),), secondary=name == "More <b>") for name in ("First", "More <b>"))
+    pictures = [picture(name, (2, 2), lambda figure: None, name) for name in ("one", "two")]
+    open_part, folded = html_section(Section("S", (first, more), pictures, shown=1)).split('<details class="more">')
+    assert "First" in open_part
+    assert 'alt="one"' in open_part
+    assert "<summary>More: More &lt;b&gt;</summary>" in folded
+    assert 'alt="two"' in folded
+
+
+def test_r_stands_at_the_step_it_speaks_of() -> None:
+    """Instantaneous at the end of its window, cohort and tree at its beginning, on the page as in the figure."""
+    steps, numbers = np.array([0, 1]), np.array([1.5, 2.5])
+    part = OverTime(steps, steps + 2, numbers, numbers, numbers, numbers, numbers)
+    assert over_time("instantaneous", part, 5).values == [None, None, 1.5, 2.5, None]
+    for name in ("cohort", "tree"):
+        assert over_time(name, part, 5).low == [1.5, 2.5, None, None, None]
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert (counted(1, "case"), counted(0, "case"), counted(9000, "message")) == ("1 case", "0 cases", "9,000 messages")
+
+
+@pytest.mark.parametrize("missing", [{}, {3: "timed out"}])
+def test_what_failed_is_open_where_something_did(make: Make, missing: dict[int, str]) -> None:
+    made = make()
+    made.step(0, missing=missing)
+    run = open_run(made.end())
+    found = find(run)
+    is_open = " open" if missing else ""
+    page = report(run, found, summarise(run, found), [])
+    assert f'<details class="part"{is_open}><summary><h2 id="what-failed">' in page

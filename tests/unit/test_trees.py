@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 import contagium
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.figures.transmission import plot_facets, plot_influence, plot_intervals, plot_offspring
+from contagium.sim.analysis.report.chapters import all_alike
 from contagium.sim.analysis.trees import influence
 from contagium.sim.analysis.trees.command import main
 from contagium.sim.analysis.trees.exports import graphml, newick
@@ -27,7 +28,7 @@ from contagium.sim.analysis.trees.forest import descendants, expected_descendant
 from contagium.sim.analysis.trees.intervals import interval_weights, intervals
 from contagium.sim.analysis.trees.joint import _redraw, jointly
 from contagium.sim.analysis.trees.mutation import MINIMUM_EACH, slope, survival
-from contagium.sim.analysis.trees.transmission import Transmission, tables, transmission
+from contagium.sim.analysis.trees.transmission import STRENGTH, Transmission, tables, transmission
 from contagium.sim.analysis.trees.tree import Chains, candidates, chains, from_graph, grown, transmission_tree
 from contagium.sim.log import LogError, Run
 
@@ -161,11 +162,11 @@ HOSTILE = "O'Hara (<b>&\"),;:[x]\x00\u202e"
 def told(make: Make) -> Run:
     """Two candidates for agent 3; agent 1 has a name that means something in every format."""
     made = make(agents=5)
-    made.log.add("agent", [(90, HOSTILE, "talk", None, 1.0, 1.0, 1)])
-    made.state[90] = "S"
-    made.step(1, moved={90: ("I", [(0, 0.9)])})
+    made.log.add("agent", [(5, HOSTILE, "talk", None, 1.0, 1.0, 1)])
+    made.state[5] = "S"
+    made.step(1, moved={5: ("I", [(0, 0.9)])})
     made.step(2, moved={2: ("I", [(0, 0.6)])})
-    made.step(4, moved={3: ("I", [(90, 0.5), (2, 0.3)]), 4: ("I", [])})
+    made.step(4, moved={3: ("I", [(5, 0.5), (2, 0.3)]), 4: ("I", [])})
     return contagium.open_run(made.end())
 
 
@@ -174,7 +175,7 @@ def test_graphml_is_read_back_by_networkx(told: Run) -> None:
     back = nx.read_graphml(io.BytesIO(graphml(graph)), node_type=int)
     assert dict(back.edges) == dict(graph.edges)
     assert {k: v for k, v in back.nodes[3].items() if k != "name"} == {k: v for k, v in graph.nodes[3].items() if k != "name"}
-    assert back.nodes[90]["name"] == "O'Hara (<b>&\"),;:[x]␀[U+202E]"
+    assert back.nodes[5]["name"] == "O'Hara (<b>&\"),;:[x]␀[U+202E]"
     found, before = from_graph(back), chains(told)
     pd.testing.assert_frame_equal(found.cases, before.cases)
     pd.testing.assert_frame_equal(found.links, before.links)
@@ -182,7 +183,7 @@ def test_graphml_is_read_back_by_networkx(told: Run) -> None:
 
 def test_newick_has_a_tree_for_each_root_with_quoted_names(told: Run) -> None:
     first, second = newick(transmission_tree(told))
-    assert first == "(('3 Dov':3)'90 O''Hara (<b>&\"),;:[x]␀[U+202E]':2,'2 Cai':3)'0 Ada';"
+    assert first == "(('3 Dov':3)'5 O''Hara (<b>&\"),;:[x]␀[U+202E]':2,'2 Cai':3)'0 Ada';"
     assert second == "'4 Eve';"
 
 
@@ -312,6 +313,14 @@ def test_an_epidemic_in_words_from_beginning_to_end(make: Make) -> None:
     assert found.serial.observed == pytest.approx((10 * 3 + 40 * 6) / 50)
     assert interval_weights(found.serial) @ np.arange(len(interval_weights(found.serial))) == pytest.approx(5.4, rel=0.1)
     assert "Strength of the strain by generation" in words(found)
+    assert found.names.keys() >= {one.agent for one in found.messages}
+    assert set(found.words.values()) == {"we spiral"}
+    strength = next(table for table in tables(found) if table.title == STRENGTH)
+    assert all_alike(found, strength), "on the page it would show nothing"
+    assert not all_alike(found, next(tables(found)))
+    shown = next(table for table in tables(found) if table.title == "Most influential messages")
+    assert shown.head[2] == "its first words"
+    assert {row[2] for row in shown.rows} == {"we spiral"}
     assert draw(found) > 20
 
 

@@ -64,7 +64,7 @@ class Seen:
         """Agents that are a case after each step, as a share of all; empty where no compartments are logged."""
         curves = compartment_curves(self.run, self.strain, self.kind)
         cases = [name for name in (CASES if self.kind == "case" else (INFECTIOUS,)) if name in curves]
-        return curves[cases].sum(axis=1) / curves.sum(axis=1)
+        return curves[cases].sum(axis=1) / curves.sum(axis=1) if cases else pd.Series(dtype=float)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from contagium.sim.analysis.arms.advice import Advice
 from contagium.sim.analysis.arms.compare import Cell, Comparison, Difference
 from contagium.sim.analysis.arms.dose import Dose
 from contagium.sim.analysis.arms.runs import Arm
-from contagium.sim.analysis.tables import Table, number
+from contagium.sim.analysis.tables import Reason, Table, number
 
 
 def tables(found: Comparison) -> Iterator[Table]:
@@ -118,18 +118,19 @@ def _dose(of: Dose) -> tuple[str, ...]:
 def _advice(found: Comparison) -> Table:
     says = (
         "Runs an arm to see an outcome of the baseline halved, with 80% power at the 5% level, if runs go on varying as much as "
-        "now; in brackets what the 95% interval of that spread makes of it. Pairs: runs of the same seeds in both arms."
+        "now; in brackets what the 95% interval of that spread makes of it. By runs: compared as if their seeds had nothing in "
+        "common. By pairs: runs of the same seeds in both arms, of which the differences count."
     )
     kinds = {outcome.name: outcome.form for outcome in found.outcomes}
     rows = tuple(_needed(one, form(kinds[one.outcome])) for one in found.advice)
-    return Table("How many runs it takes", says, ("outcome", "to see", "runs an arm"), rows)
+    return Table("How many runs it takes", says, ("outcome", "to see", "by", "how many an arm"), rows)
 
 
-def _needed(of: Advice, shape: str) -> tuple[str, str, str]:
+def _needed(of: Advice, shape: str) -> tuple[str, str, str, str]:
     value: Any = of.value
     to_see = "" if of.value is None else f"{value:{shape}} halved"
+    by = "pairs" if of.paired else "runs"
     if of.n is None:
-        return of.outcome, to_see, str(of.reason)
+        return of.outcome, to_see, by, Reason(of.reason)
     high = f"{of.high:,}" if of.high is not None else "no end"
-    unit = " pairs" if of.paired else ""
-    return of.outcome, to_see, f"{of.n:,}{unit} ({of.low:,} to {high})"
+    return of.outcome, to_see, by, f"{of.n:,} ({of.low:,} to {high})"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contagium.envs.rng import Streams
-from contagium.sim.analysis.causes.evidence import Evidence
+from contagium.sim.analysis.causes.evidence import Evidence, read_in_full
 from contagium.sim.analysis.causes.permutation import Finding, attributable, heard_by_chance, heard_more
 from contagium.sim.analysis.causes.placebo import afterwards, other_networks, turned_round
 from contagium.sim.analysis.causes.randomisation import alike_before, influence, near_the_seeds, selection
@@ -16,7 +16,7 @@ from contagium.sim.analysis.causes.timing import closer_in_time
 from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.shares import holm
 from contagium.sim.analysis.spread.epidemic import chosen_strain
-from contagium.sim.analysis.tables import Table, number
+from contagium.sim.analysis.tables import Reason, Table, number
 from contagium.sim.reading import Run
 
 LEVEL = 0.05
@@ -63,8 +63,9 @@ def examined(of: Evidence, strain: str, permutations: int = PERMUTATIONS) -> Con
     )
     alike = tuple(alike_before(of, permutations, streams.generator("contagion alike")))
     p, verdict = judged(tests[0], tests[1], tests[2:4])
-    ratios = (*adjustments(of), afterwards(of), turned_round(of))
-    share = attributable(of.strata, of.heard > 0, of.event)
+    known = read_in_full(of)
+    ratios = (*adjustments(known), afterwards(known), turned_round(known))
+    share = attributable(known.strata, known.heard > 0, known.event)
     return Contagion(strain, verdict, p, tests, holm([one.p for one in tests]), alike, ratios, share, permutations)
 
 
@@ -110,11 +111,11 @@ def judged(heard: Finding, close: Finding, by_design: Sequence[Finding] = ()) ->
 CONFIRMS = {
     "near the index cases, sooner a case": (
         "It bears contagion out that agents near the index cases, which were drawn at random, were cases sooner",
-        "That agents near the index cases, which were drawn at random, were cases sooner is not told",
+        "That agents near the index cases, which were drawn at random, were cases sooner was not found",
     ),
     "heard more by chance": (
         "It bears contagion out that who happened to be shown more of it was sooner a case",
-        "That who happened to be shown more of it was sooner a case is not told",
+        "That who happened to be shown more of it was sooner a case was not found",
     ),
 }
 """What tests say that rest on a random draw: where they reject, and where not."""
@@ -122,7 +123,7 @@ CONFIRMS = {
 HOLDS = (
     ("common shocks", "likeness"),
     ("likeness of a circle, common shocks", "likeness or shocks that differ within a circle"),
-    ("likeness and shocks, for the seeds were random", "nothing, but it has little power"),
+    ("likeness and shocks, for the index cases were drawn at random", "nothing, but it has little power"),
     ("likeness and shocks, for the draw was random", "nothing, but it has little power"),
     ("common shocks", "likeness"),
     ("likeness that does not choose ties", "agents that choose by something else"),
@@ -134,13 +135,13 @@ HOLDS = (
 def tables(found: Contagion) -> Iterator[Table]:
     """What people read of it."""
     rows = [
-        (one.name, one.words or one.reason, _p(one.p), _p(p), *holds)
+        (one.name, one.words or Reason(one.reason), _p(one.p), _p(p), *holds)
         for one, p, holds in zip(found.tests, found.corrected, HOLDS, strict=True)
     ]
     says = (
         f"{found.verdict} The verdict rests on the first two tests, both of which must reject. One-sided p-values from up to "
         f"{found.permutations} permutations; corrected: for all tests of the table together (Holm). Likeness within a circle "
-        "that changes in time cannot be told from contagion by any log; a seeding at random or a replay can."
+        "that changes in time cannot be told from contagion by any log; index cases drawn at random or a replay can."
     )
     yield Table(
         f"Contagion of {found.strain}, or not?",
@@ -150,6 +151,7 @@ def tables(found: Contagion) -> Iterator[Table]:
     )
     says = (
         "How many times likelier a step brings an onset for who had heard the strain in the window before, with 95% intervals. "
+        "Steps before which a message was heard whose dose is not known are left out. "
         "What a common shock makes falls away by step; what comes too late, or from who hears and is not heard, should be 1: "
         f"where it is not, there is another cause than contagion. Were all of it an effect, {_share(found.share)}."
     )
@@ -158,6 +160,7 @@ def tables(found: Contagion) -> Iterator[Table]:
         says,
         ("hazard ratio", "value", "onsets"),
         tuple((one.method, number(one), str(one.n)) for one in found.ratios),
+        secondary=True,
     )
     if found.alike:
         corrected = holm([one.p for one in found.alike])
@@ -166,8 +169,8 @@ def tables(found: Contagion) -> Iterator[Table]:
             "Assortativity of what is known of agents from before they heard anybody: where those in touch are alike, beware of "
             "homophily."
         )
-        traits = tuple((one.name.partition(": ")[2], one.words or one.reason, _p(one.p), _p(p)) for one, p in pairs)
-        yield Table("Alike before anything was heard?", says, ("trait", "found", "p", "corrected"), traits)
+        traits = tuple((one.name.partition(": ")[2], one.words or Reason(one.reason), _p(one.p), _p(p)) for one, p in pairs)
+        yield Table("Alike before anything was heard?", says, ("trait", "found", "p", "corrected"), traits, secondary=True)
 
 
 def _p(p: float | None) -> str:

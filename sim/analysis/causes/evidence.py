@@ -35,6 +35,7 @@ class Evidence:
     group and whether pressure ever fell on some of them alone. pressed: (rows,) whether it did in the window. traits: name → (n,)
     what is known of agents from before they heard anything, NaN where nothing is. drawn: why the index cases were not drawn at
     random, empty where they were. eligible: (n,) agents that might have been. fixed: whether the ties stood before the run.
+    unread: (rows,) messages received in the window whose dose is not known; None: there are none.
     """
 
     steps: int
@@ -56,6 +57,7 @@ class Evidence:
     drawn: str
     eligible: Bools
     fixed: bool = True
+    unread: Ints | None = None
 
     @property
     def size(self) -> int:
@@ -123,5 +125,17 @@ def thinned(of: Evidence, most: int = MOST_ROWS) -> Evidence:
     if len(of.at) <= most:
         return of
     kept = Streams(0).generator("agents at risk").random(of.size) < most / len(of.at)
-    rows = kept[of.agent]
-    return replace(of, **{name: getattr(of, name)[rows] for name in ("at", "agent", "event", "inbox", "pressed")})
+    return _some(of, kept[of.agent])
+
+
+def read_in_full(of: Evidence) -> Evidence:
+    """`of` without the rows before which a message was received whose dose is not known: taken for 0, it would make onsets look
+    spontaneous that were not. Tests against chance keep them, as the same is missing of everybody; how large an effect is can
+    not be said with them."""
+    return of if of.unread is None else _some(of, of.unread == 0)
+
+
+def _some(of: Evidence, rows: Bools) -> Evidence:
+    """With these rows at risk alone."""
+    names = ("at", "agent", "event", "inbox", "pressed", *(() if of.unread is None else ("unread",)))
+    return replace(of, **{name: getattr(of, name)[rows] for name in names})

@@ -73,7 +73,15 @@ def _tested(name: str, of: Evidence, heard: Floats, inbox: Ints | Floats, permut
     if n < FEW:
         return untold(name, f"{n} onsets in steps in which some at risk had heard more than others: {FEW} are needed", n)
     ratio = hazard_ratio(of.strata, heard > 0, of.event)
-    return finding(name, observed, null, n, ratio.reason or f"{ratio.value:.1f} times as likely once heard")
+    if ratio.value is not None:
+        return finding(name, observed, null, n, f"{ratio.value:.1f} times as likely once heard")
+    return finding(name, observed, null, n, f"{score(observed, null)}; no ratio: {ratio.reason}")
+
+
+def score(observed: float, null: Floats) -> str:
+    """A statistic without a unit in words, beside what 95% of its null distribution are."""
+    low, high = np.quantile(null, [0.025, 0.975])
+    return f"score {observed:z.2f}, by chance {null.mean():z.2f} ({low:z.2f} to {high:z.2f})"
 
 
 def excess(strata: Ints, value: Floats, inbox: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 
 from contagium.sim.analysis.causes.evidence import Bools, Evidence, Ints
 from contagium.sim.analysis.causes.permutation import FEW, Finding, excess, finding, hazard_ratio, untold
+from contagium.sim.analysis.causes.permutation import score as in_words
 from contagium.sim.analysis.estimate import Estimate, unknown
 
 NETWORKS = 99
@@ -52,7 +53,8 @@ def other_networks(of: Evidence, permutations: int, rng: np.random.Generator) ->
     null = np.nan_to_num(score[1:])  # a placebo in which all had heard the same tells nothing of anybody
     low, middle, high = np.nanquantile(ratio[1:], [0.025, 0.5, 0.975]) if not np.isnan(ratio[1:]).all() else (np.nan,) * 3
     placebo = f"{middle:.1f} ({low:.1f} to {high:.1f}) in placebos" if middle == middle else "none in placebos"
-    return finding(name, float(score[0]), null, n, f"ratio {ratio[0]:.1f}, {placebo}" if ratio[0] == ratio[0] else placebo)
+    told = f"ratio {ratio[0]:.1f}, {placebo}" if ratio[0] == ratio[0] else f"{in_words(score[0], null)}; no ratio can be said"
+    return finding(name, float(score[0]), null, n, told)
 
 
 def _score(of: Evidence, hearer: Ints) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def influence(of: Evidence, permutations: int, rng: np.random.Generator) -> Find
         return untold(name, "nobody is tied to anybody")
     steps = np.unique(of.at[of.event])
     steps, permutations = bounded(steps, len(source), permutations)
-    total, told = np.zeros(permutations + 1), 0
+    total, told, many = np.zeros(permutations + 1), 0, 0
     for step in steps:
         rows = np.flatnonzero(of.at == step)
         before = (of.onset < step).astype(np.float32)
@@ -54,10 +54,11 @@ def influence(of: Evidence, permutations: int, rng: np.random.Generator) -> Find
             after[drawn, np.arange(1, permutations + 1)[:, None]] = 1
         gain = likeness(after[source], after[hearer]) - np.nan_to_num(likeness(before[source], before[hearer]))
         if not np.isnan(gain).any():
-            total, told = total + gain, told + int(of.event[rows].sum())
+            total, told, many = total + gain, told + int(of.event[rows].sum()), many + 1
     if told < FEW or np.ptp(total) < 1e-9:
         return untold(name, f"{told} onsets that could make those in touch more or less alike: {FEW} are needed", told)
-    words = f"correlation changes by {total[0]:+.2f} in all, by chance {total[1:].mean():+.2f}"
+    mean = total / many
+    words = f"correlation of those in touch changes by {mean[0]:+z.3f} a step on average, by chance {mean[1:].mean():+z.3f}"
     return finding(name, float(total[0]), total[1:], told, words)
 
 

@@ -62,6 +62,7 @@ def evidence(run: Run, strain: str, kind: str = "case") -> Evidence:
             drawn=drawn,
             eligible=eligible,
             fixed=fixed,
+            unread=rows["unread"].to_numpy(np.int64),
         )
     )
 

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from contagium.sim.analysis.emotion.convergence import Convergence, convergence
-from contagium.sim.analysis.emotion.modifier import Modifier, modifier
+from contagium.sim.analysis.emotion.modifier import Modifier, exposed, modifier
 from contagium.sim.analysis.emotion.panel import Panel, panels
 from contagium.sim.analysis.emotion.regression import Lagged, lagged
 from contagium.sim.analysis.emotion.response import AFTER, REACH, Response, responses
 from contagium.sim.analysis.emotion.transfer import LEVEL, SURROGATES, WINDOW, Flow, Transfer, transfer
-from contagium.sim.analysis.spread.risk import at_risk
 from contagium.sim.analysis.tables import Table, number
 from contagium.sim.log import Run
 
 NAMED = 5
-"""Dyads that stand out and are named."""
+"""Pairs that stand out and are named."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,9 @@ def emotional_contagion(
     axes: Sequence[str] | None = None,
     strain: str | None = None,
     kind: str = "case",
-    risks: Sequence[pd.DataFrame] | None = None,
 ) -> Emotional:
     """axes: measures of the observer, by default those of valence, arousal and distress that the first run has. strain, kind: of
-    the cases whose hazard affect may modify, by default the first strain. risks: what `at_risk` gave for each run, if at hand.
+    the cases whose hazard affect may modify, by default the first strain.
 
     Several runs, replicates of one arm, count together: agents of each are clusters of their own, with step effects of their own.
     LogError: a log that cannot be read. ValueError: no run.
@@ -60,20 +58,20 @@ def emotional_contagion(
         raise ValueError("emotional contagion needs at least 1 run, got 0")
     read = [panels(run, axes) for run in several]
     measures = list(axes) if axes is not None else list(read[0])
-    if risks is None and measures and all(run.meta.get("strains") for run in several):
-        risks = [at_risk(run, strain, kind) for run in several]
+    asked = bool(measures) and (strain is not None or all(run.meta.get("strains") for run in several))
+    turns = [exposed(run, strain, kind) for run in several] if asked else []
     found, notes = [], []
     for axis in measures:
         having = [k for k, one in enumerate(read) if axis in one and one[axis].messages > one[axis].unread]
         if having:
             parts = tuple(read[k][axis] for k in having)
-            found.append(_axis(axis, parts, [risks[k] for k in having] if risks is not None else []))
+            found.append(_axis(axis, parts, [turns[k][0] for k in having] if asked else []))
             notes.append(_missing(parts))
         else:
             notes.append(f"No message has a reading of {axis}.")
     if not measures:
         notes.append("The observer reads no measure of affect in these runs.")
-    return Emotional(tuple(found), tuple(notes))
+    return Emotional(tuple(found), (*notes, *_left(turns)))
 
 
 def _axis(axis: str, parts: tuple[Panel, ...], risks: Sequence[pd.DataFrame]) -> OfAxis:
@@ -82,9 +80,26 @@ def _axis(axis: str, parts: tuple[Panel, ...], risks: Sequence[pd.DataFrame]) ->
 
 
 def _missing(parts: Sequence[Panel]) -> str:
-    said, unread, received, lost = (sum(getattr(p, n) for p in parts) for n in ("messages", "unread", "received", "lost"))
+    names = ("messages", "unread", "received", "lost", "listened", "partly")
+    said, unread, received, lost, listened, partly = (sum(getattr(p, n) for p in parts) for n in names)
     told = f"{parts[0].axis}: {unread:,} of {said:,} messages said have no good reading"
-    return f"{told} and are left out; for {lost:,} of {received:,} received stands what their sources usually show."
+    told += f" and are left out; for {lost:,} of {received:,} received stands what their sources usually show."
+    if partly:
+        told += (
+            f" In {partly:,} of {listened:,} agent-steps messages were heard that are not in the log, as only a sample of agents "
+            "is logged in detail: they are left out of what is heard, and with them the slopes' turns that follow."
+        )
+    return told
+
+
+def _left(turns: Sequence[tuple[pd.DataFrame, int]]) -> tuple[str, ...]:
+    """What `exposed` left out, if anything."""
+    left, kept = sum(left for _, left in turns), sum(len(table) for table, _ in turns)
+    told = (
+        f"Affect and uptake: {left:,} of {left + kept:,} turns after the persona was or may have been heard are left out: "
+        "something heard has no good reading in the log, or the agent may have taken it up in a silent turn before."
+    )
+    return (told,) if left else ()
 
 
 def tables(found: Emotional) -> Iterator[Table]:
@@ -107,7 +122,8 @@ def _lagged(found: Emotional) -> Table:
 
 def _lagged_row(of: Lagged) -> tuple[str, ...]:
     agents = f"{of.agents:,}" + (f", a sample of {of.of:,}" if of.of > of.agents else "")
-    first = (of.axis, f"{of.contagion.n:,}", agents, number(of.contagion))
+    warning = f", but {of.contagion.reason}" if of.contagion.value is not None and of.contagion.reason else ""
+    first = (of.axis, f"{of.contagion.n:,}", agents, f"{number(of.contagion)}{warning}")
     if of.contagion.value is None:
         return (*first, "", "", "", "", "")
     return (*first, *map(number, (of.inertia, of.below, of.above, of.asymmetry, of.placebo)))
@@ -133,7 +149,7 @@ def _flows(found: Emotional) -> Table:
     for of in (one.transfer for one in found.of):
         named = ", ".join(f"{source} → {hearer}" for source, hearer in of.found[:NAMED])
         more = f" and {len(of.found) - NAMED} more" if len(of.found) > NAMED else ""
-        counted = f"{of.dyads:,}" + (f", a sample of {of.of:,}" if of.of > of.dyads else "")
+        counted = f"{of.pairs:,}" + (f", a sample of {of.of:,}" if of.of > of.pairs else "")
         if of.reason:
             rows.append((of.axis, counted, of.reason, "", "", "", ""))
         else:
@@ -180,14 +196,15 @@ def _responses(found: Emotional) -> Table:
 
 def _modifiers(found: Emotional) -> Table:
     says = (
-        "Odds ratio of becoming a case in a turn: of an e-fold of 1 + dose of the strain heard, of a standard deviation of own "
-        "affect the step before (at the mean dose), of what that multiplies the dose's ratio by, and of one of affect heard "
-        "then. 1: no effect. Agents who feel bad may differ in other ways: this is no proof of cause."
+        "Hazard ratio of becoming a case in a turn after the persona was heard: of an e-fold of the dose heard since the turn "
+        "before, of a standard deviation of own affect the step before (at the mean dose), of what that multiplies the dose's "
+        "ratio by, and of one of affect heard then. 1: no effect. Agents who feel bad may differ in other ways: this is no proof "
+        "of cause."
     )
     rows = []
     for of in (one.modifier for one in found.of if one.modifier is not None):
-        first = (of.axis, str(of.cases), f"{of.turns:,}", number(of.dose))
-        same = of.dose.value is None
-        rows.append((*first, *(("",) * 3 if same else map(number, (of.own, of.both, of.heard)))))
-    head = ("measure", "cases", "turns at risk", "dose", "own affect", "dose × own affect", "affect heard")
+        cells = [number(one) for one in (of.dose, of.own, of.both, of.heard)]
+        cells = [cells[0], "", "", ""] if len(set(cells)) == 1 else cells
+        rows.append((of.axis, str(of.cases), f"{of.turns:,}", *cells))
+    head = ("measure", "cases", "turns", "dose", "own affect", "dose × own affect", "affect heard")
     return Table("Does affect change how a persona is taken up?", says, head, tuple(rows))

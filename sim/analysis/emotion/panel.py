@@ -43,10 +43,12 @@ class Panel:
 
     own: (n, T) mean reading of what the agent said in the step. heard: (n, T) mean over what it received in the step, weighted by
     the contact, where a message without a reading counts as what its source usually shows; it can act on that in the next step.
-    Both NaN where there is no good reading. hearer, source, at: (e,) rows of agents and step of each message received from one of
-    them, by step. moved: (n, T) each, what else may move affect, by name: intensity of pressure, summed over events, and whether
-    the agent is a case of a persona. begins: events of pressure. messages, unread: said, and said without a good reading;
-    received, lost: the same of messages received, where one from an agent that is not logged in detail has no reading either.
+    Both NaN where there is no good reading, heard also where any of it is not in the log, its source not being logged in detail:
+    there the same mean would stand for all that somebody said, and flatten every slope. hearer, source, at: (e,) rows of agents
+    and step of each message received from one of them, by step. moved: (n, T) each, what else may move affect, by name: intensity
+    of pressure, summed over events, and whether the agent is a case of a persona. begins: events of pressure. messages, unread:
+    said, and said without a good reading; received, lost: the same of messages received that are in the log. listened, partly:
+    agent-steps in which something was received, and those in which not all of that is in the log.
     """
 
     axis: str
@@ -62,6 +64,8 @@ class Panel:
     unread: int = 0
     received: int = 0
     lost: int = 0
+    listened: int = 0
+    partly: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -96,7 +100,8 @@ def panels(run: Run, axes: Sequence[str] | None = None) -> dict[str, Panel]:
     ids, at, speaker = table["id"].to_numpy(), table["step"].to_numpy(), _position(agents, table["sender"].to_numpy())
     heard, hearer, source, message = _hearings(run, agents, steps, ids, speaker)
     pressed, begins = _pressure(run, agents, steps)
-    known = source >= 0
+    shape, weight, cell, known = (len(agents), steps), heard["weight"], hearer * steps + heard["step"], source >= 0
+    received, partly = (_some(cells, shape) for cells in (cell, cell[~known]))
     shared: dict[str, Any] = {
         "hearer": hearer[known],
         "source": source[known],
@@ -104,17 +109,18 @@ def panels(run: Run, axes: Sequence[str] | None = None) -> dict[str, Panel]:
         "moved": {PRESSURE: pressed, PERSONA: _cases(run, agents, steps)},
         "begins": begins,
         "messages": len(ids),
-        "received": len(hearer),
+        "received": int(known.sum()),
+        "listened": int(received.sum()),
+        "partly": int(partly.sum()),
     }
-    shape, weight = (len(agents), steps), heard["weight"]
-    cell, found = hearer * steps + heard["step"], {}
+    found = {}
     for axis in chosen:
         value = table[axis].to_numpy(np.float64) if axis in table else np.full(len(ids), np.nan)
         taken = np.r_[value, np.nan][message]
         own = _mean(speaker * steps + at, value, np.ones(len(value)), shape)
         stands = usual(np.vstack([own, np.full(steps, np.nan)]))[source]
-        mean = _heard(cell, taken, stands, weight, shape)
-        unread, lost = int(np.isnan(value).sum()), int(np.isnan(taken).sum())
+        mean = np.where(partly, np.nan, _heard(cell, taken, stands, weight, shape))
+        unread, lost = int(np.isnan(value).sum()), int(np.isnan(taken[known]).sum())
         found[axis] = Panel(axis, agents, own, mean, unread=unread, lost=lost, **shared)
     return found
 
@@ -176,10 +182,15 @@ def _heard(cell: Ints, value: Floats, stands: Floats, weight: Floats, shape: tup
     missing, which flattens every slope on it; the expected value does not (Berkson 1950).
     """
     unread = np.isnan(value)
-    some = np.zeros(shape[0] * shape[1], dtype=bool)
-    some[cell[~unread]] = True
     mean = _mean(cell, np.where(unread, stands, value), weight, shape)
-    return np.where(some.reshape(shape), mean, np.nan)
+    return np.where(_some(cell[~unread], shape), mean, np.nan)
+
+
+def _some(cell: Ints, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells are among these."""
+    found = np.zeros(shape[0] * shape[1], dtype=bool)
+    found[cell] = True
+    return found.reshape(shape)
 
 
 def _cases(run: Run, agents: Ints, steps: int) -> Floats:

@@ -8,7 +8,7 @@ strikes some neighbours alike they do not: the placebo says whether there is suc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,8 @@ MOST_MEETINGS = 1_000_000
 
 METHOD = "agent and step effects, bias of short panels taken off, jackknife over agents"
 PLACEBO = "likeness of residuals of the same step, those tied less all"
+WARNING = "the placebo is not 0: not to be read as contagion"
+"""The `reason` of a slope that has a value where the placebo's interval leaves 0."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,12 @@ class Fit:
 class Lagged:
     """What moves affect from one turn to the next, on one measure.
 
-    contagion: β, what a unit heard adds to what is shown next. inertia: φ. below, above: β where what was heard lay below and
-    above what the agent itself had shown; asymmetry: below less above. placebo: correlation of what is left unexplained in those
-    who hear each other, in the same step, when neither can have heard the other yet: where it is not 0, something else makes
-    those tied alike. agents, steps: in use, steps of every run counted. of: agents that could be. unused: turns with a reading of
-    which that of the turn before, or of what was heard then, is not known.
+    contagion: β, what a unit heard adds to what is shown next; its reason is `WARNING` where the placebo is not 0. inertia: φ.
+    below, above: β where what was heard lay below and above what the agent itself had shown; asymmetry: below less above.
+    placebo: correlation of what is left unexplained in those who hear each other, in the same step, when neither can have heard
+    the other yet: where it is not 0, something else makes those tied alike. agents, steps: in use, steps of every run counted.
+    of: agents that could be. unused: turns with a reading of which that of the turn before, or of what was heard then, is not
+    known.
     """
 
     axis: str
@@ -92,20 +95,35 @@ def lagged(panels: Sequence[Panel]) -> Lagged:
     """Panels of one measure, each of a run of its own: clusters are agents of runs, step effects are of each run."""
     every, unused = stack(panels)
     rows, echo = sampled(every), moments(panels)
-    plain, parted = fitted(rows, echo), fitted(split(rows), echo)
+    plain, parted = (_with_log(fitted(of, echo), panels) for of in (rows, split(rows)))
+    alike = unknown(plain, len(rows.y), PLACEBO) if isinstance(plain, str) else placebo(panels, rows, plain.residual)
     return Lagged(
         panels[0].axis,
-        _told(plain, [0, 1], rows),
+        _warned(_told(plain, [0, 1], rows), alike),
         _told(plain, [1], rows),
         _told(parted, [0, 1], rows),
         _told(parted, [0, 0, 1], rows),
         _told(parted, [0, 1, -1], rows),
-        unknown(plain, len(rows.y), PLACEBO) if isinstance(plain, str) else placebo(panels, rows, plain.residual),
+        alike,
         rows.agents,
         every.agents,
         rows.steps,
         unused,
     )
+
+
+def _with_log(fit: Fit | str, panels: Sequence[Panel]) -> Fit | str:
+    """The same; why there is none tells also how much of what was heard the log does not hold."""
+    partly, listened = sum(panel.partly for panel in panels), sum(panel.listened for panel in panels)
+    if isinstance(fit, Fit) or not partly:
+        return fit
+    return f"{fit}; in {partly:,} of {listened:,} agent-steps messages were heard that are not in the log"
+
+
+def _warned(slope: Estimate, alike: Estimate) -> Estimate:
+    if slope.value is None or alike.low is None or alike.high is None or alike.low <= 0 <= alike.high:
+        return slope
+    return replace(slope, reason=WARNING)
 
 
 def _told(fit: Fit | str, of: Sequence[float], rows: Rows) -> Estimate:

@@ -1,4 +1,4 @@
-"""Does one agent's affect tell what another will show, beyond what that one shows anyway? Dyad by dyad, against surrogates."""
+"""Does one agent's affect tell what another will show, beyond what that one shows anyway? Pair by pair, against surrogates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from contagium.sim.analysis.emotion.panel import Floats, Ints, Panel, distinct
 
 FEWEST_STEPS = 12
-"""Turns of a dyad that can be used; fewer make a correlation given the past worthless."""
+"""Turns of a pair that can be used; fewer make a correlation given the past worthless."""
 
-FEWEST_DYADS = 8
-MOST_DYADS = 1_000
+FEWEST_PAIRS = 8
+MOST_PAIRS = 1_000
 SEARCHED = 20_000
 SURROGATES = 199
 WINDOW = 8
@@ -25,8 +25,7 @@ METHOD = "Gaussian transfer entropy"
 
 @dataclass(frozen=True)
 class Flow:
-    """A mean over dyads, its mean over surrogates, and p: share of surrogates whose mean is as high. None: see "
-    "Transfer.reason."""
+    """A mean over pairs, its mean over surrogates, and p: share of surrogates with as high a mean. None: see Transfer.reason."""
 
     value: float | None
     chance: float | None
@@ -38,14 +37,14 @@ class Transfer:
     """What flows from who is heard to who hears, on one measure.
 
     entropy: Gaussian transfer entropy in nats. correlation: of the source's affect with the hearer's one step later, in windows
-    of `WINDOW` steps. dyads: looked at, out of `of` with enough turns. found: dyads (source, hearer; ids of agents) whose
+    of `WINDOW` steps. pairs: looked at, out of `of` with enough turns. found: pairs (source, hearer; ids of agents) whose
     transfer entropy stands out at a false discovery rate of 5%, most of it first. reason: why nothing can be said.
     """
 
     axis: str
     entropy: Flow
     correlation: Flow
-    dyads: int
+    pairs: int
     of: int
     found: tuple[tuple[int, int], ...]
     reason: str | None = None
@@ -54,21 +53,21 @@ class Transfer:
 def transfer(panels: Sequence[Panel]) -> Transfer:
     """Panels of one measure, steps' means taken off. In a surrogate all agents have changed places in the network, each with its
     course of affect and all the shocks it shares with others (Krackhardt 1988); where most hear most, the courses of sources are
-    turned round in time instead, each by a quarter at least. Of more than `MOST_DYADS` dyads, a random sample.
+    turned round in time instead, each by a quarter at least. Of more than `MOST_PAIRS` pairs, a random sample.
 
     For affect that is normal and linear, transfer entropy is −½ ln(1 − r²), with r the correlation of source and hearer's next
     given the hearer's last (Barnett, Barrett & Seth 2009). The windowed correlation (Boker et al. 2002) is one of what is new in
     each step, for carried-on affect of any two may agree by chance, or as both were struck at once (Haugh 1976). Dyads: p against
-    all surrogates that are none of the dyads, each once, false discovery rate by Benjamini & Hochberg 1995.
+    all surrogates that are none of the pairs, each once, false discovery rate by Benjamini & Hochberg 1995.
     """
     streams = panels[0].streams
     chosen = [(panel, *_usable(panel, streams.generator("usable", k))) for k, panel in enumerate(panels)]
     of = sum(len(hearer) for _, hearer, _ in chosen)
     axis, nothing = panels[0].axis, Flow(None, None, None)
-    if of < FEWEST_DYADS:
-        reason = f"too few to say: {of} dyads with {FEWEST_STEPS} turns in which both spoke, {FEWEST_DYADS} are needed"
+    if of < FEWEST_PAIRS:
+        reason = f"too few to say: {of} pairs with {FEWEST_STEPS} turns in which both spoke, {FEWEST_PAIRS} are needed"
         return Transfer(axis, nothing, nothing, of, of, (), reason)
-    kept = streams.generator("dyads").permutation(of) < MOST_DYADS
+    kept = streams.generator("pairs").permutation(of) < MOST_PAIRS
     real: list[Floats] = []
     fake: list[Floats] = []
     pools: list[Floats] = []
@@ -98,7 +97,7 @@ def transfer(panels: Sequence[Panel]) -> Transfer:
 
 
 def _usable(panel: Panel, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Hearers and sources of the dyads with enough turns, of at most `SEARCHED` drawn by chance."""
+    """Hearers and sources of the pairs with enough turns, of at most `SEARCHED` drawn by chance."""
     hearer, source = panel.pairs()
     if len(hearer) > SEARCHED:
         drawn = np.sort(rng.choice(len(hearer), SEARCHED, replace=False))
@@ -110,8 +109,8 @@ def _usable(panel: Panel, rng: np.random.Generator) -> tuple[Ints, Ints]:
 
 
 def _statistics(panel: Panel, hearer: Ints, source: Ints, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Entropy and windowed correlation of dyads, (2, d), and of their surrogates, (2, SURROGATES, d); entropy of surrogates that
-    are no dyads, each pair once."""
+    """Entropy and windowed correlation of pairs, (2, d), and of their surrogates, (2, SURROGATES, d); entropy of surrogates that
+    are no pairs, each pair once."""
     size, steps = panel.shape
     with np.errstate(invalid="ignore"):
         x = panel.own - np.nansum(panel.own, axis=0) / np.isfinite(panel.own).sum(axis=0)
@@ -149,8 +148,7 @@ def _centred(x: Floats) -> tuple[Floats, Floats]:
 
 
 def _both(course: tuple[Floats, Floats], new: tuple[Floats, Floats]) -> Floats:
-    """Transfer entropy and windowed cross-correlation of dyads, shape (2, d). course, new: of hearers and sources, (d, T) "
-    "each."""
+    """Transfer entropy and windowed cross-correlation of pairs, (2, d). course, new: of hearers and sources, (d, T) each."""
     now, last, told = course[0][:, 1:], course[0][:, :-1], course[1][:, :-1]
     good = np.isfinite(now) & np.isfinite(last) & np.isfinite(told)
     a, b, c = (np.where(good, of, 0.0) for of in (now, last, told))

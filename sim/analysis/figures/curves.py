@@ -99,6 +99,6 @@ def plot_dose(axes: Axes, found: DoseResponse, by: str = "sources") -> None:
     for one, place, top in zip(known, x, high, strict=True):
         axes.annotate(f"{one.turns}", (place, top), (0, 3), textcoords="offset points", ha="center", fontsize=7)
     what = "different agents heard that showed it" if by == "sources" else "dose heard"
-    axes.set(xlabel=f"{what}, last {found.window} steps", ylabel="chance of an onset in a step", ylim=(0, None))
-    axes.set_title("Response to the dose (numbers: agent-steps at risk)")
+    told = f"{what}, last {found.window} steps\n(numbers: agent-steps at risk)"
+    axes.set(xlabel=told, ylabel="chance of an onset in a step", ylim=(0, None), title="Response to the dose")
     return None

@@ -16,7 +16,7 @@ from contagium.sim.analysis.figures.style import COLOURS, DOUBLE, OTHER, SINGLE,
 from contagium.sim.analysis.fit.hazard import Hazard
 from contagium.sim.analysis.fit.likelihood import Values
 from contagium.sim.analysis.fit.model import Fitted
-from contagium.sim.analysis.fit.predict import Check, Prediction
+from contagium.sim.analysis.fit.predict import Check, Prediction, span
 
 LINES = (("I", "-"), ("H", "--"), ("R", "-."))
 """Colour and line of the forms that are drawn."""
@@ -64,7 +64,7 @@ def write_figures(output: Path, fitted: Fitted, checks: Sequence[Check], predict
         _save(output, f"held_out_{k + 1}", DOUBLE, plot, "A run the model has not seen, in the band it predicts.")
     if prediction is not None:
         band, title = (prediction.low, prediction.middle, prediction.high), f"Predicted for {prediction.agents:,} agents"
-        plot = partial(plot_band, band=band, what="predicted, 95%", title=title)
+        plot = partial(plot_band, band=band, what=f"predicted, {span(prediction.draws)}", title=title)
         _save(output, "predicted", DOUBLE, plot, "The predicted epidemic.")
 
 

@@ -41,7 +41,7 @@ def plot_intervals(axes: Axes, found: Intervals, name: str = "serial interval") 
     if found.weights is not None:
         told = f"fitted, mean: {number(found.mean)}"
         axes.plot(np.arange(len(found.weights)), found.weights, color=FITTED, marker="o", markersize=3, label=told)
-    axes.set(xlabel=f"{name} (steps)", ylabel="share", title=f"From a case to those it caused: {name}", xlim=(0, length + 1))
+    axes.set(xlabel=f"{name} (steps)", ylabel="share", title=name.capitalize(), xlim=(0, length + 1))
     legend_below(axes, columns=1)
     return None
 

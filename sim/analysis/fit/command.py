@@ -13,10 +13,26 @@ from typing import Any
 
 from contagium.sim.analysis.fit import hazard, model
 from contagium.sim.analysis.fit.model import Fitted
-from contagium.sim.analysis.fit.predict import Check, Prediction, check, check_tables, failures, predict, prediction_table
+from contagium.sim.analysis.fit.predict import (
+    FEWEST_DRAWS,
+    Check,
+    Prediction,
+    check,
+    check_tables,
+    failures,
+    predict,
+    prediction_table,
+    span,
+)
+from contagium.sim.analysis.spread.replicates import alike
 from contagium.sim.analysis.tables import show
 from contagium.sim.build import ScenarioError
+from contagium.sim.files import put
 from contagium.sim.log import LogError, open_run
+from contagium.sim.soundness import must_be_sound
+
+DRAWS = FEWEST_DRAWS
+"""Draws of a prediction, unless asked otherwise: with fewer there is no 95% interval."""
 
 HELD_OUT_DRAWS = 200
 """Draws for each held-out run: as many as a p below 0.01 takes."""
@@ -31,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--held-out", nargs="+", type=Path, default=[], help="directories of replicates to predict")
     made.add_argument("--agents", type=int, help="predict the epidemic among so many")
     made.add_argument("--steps", type=int, help="steps to predict (as many as the first run had)")
-    made.add_argument("--draws", type=int, default=20, help="epidemics among --agents agents (20)")
+    made.add_argument("--draws", type=int, default=DRAWS, help=f"epidemics among --agents agents ({DRAWS})")
     made.add_argument("--strain", help="which strain (the first)")
     made.add_argument(
         "--kind", choices=("case", "latent"), default="case", help="what the observer saw, or mechanistic agents' truth"
@@ -69,6 +85,11 @@ async def _work(asked: argparse.Namespace) -> tuple[Fitted, list[Check], Predict
     with ExitStack() as stack:
         runs = [stack.enter_context(closing(open_run(path))) for path in asked.run]
         held = [stack.enter_context(closing(open_run(path))) for path in asked.held_out]
+        for run in (*runs, *held):
+            must_be_sound(run)
+        strain = alike([*runs, *held], asked.strain)
+        if (first := str(runs[0].meta["strains"][0])) != strain and (held or asked.agents is not None):
+            raise LogError(f"epidemics are played of the first strain, {first}: leave out --held-out and --agents for {strain}")
         fitted = model.fit(runs, asked.strain, asked.kind)
         checks = [await check(fitted, run, HELD_OUT_DRAWS, asked.strain) for run in held]
         if asked.agents is None:
@@ -89,6 +110,7 @@ def told(fitted: Fitted, checks: list[Check], prediction: Prediction | None) -> 
         "agents": fitted.agents,
         "verdict": fitted.hazard.verdict,
         "words": fitted.hazard.words,
+        "left_out": fitted.hazard.left_out,
         "power": asdict(fitted.hazard.power),
         "form": asdict(fitted.fit.form),
         "estimates": {name: asdict(one) for name, one in fitted.estimates.items()},
@@ -105,6 +127,7 @@ def told(fitted: Fitted, checks: list[Check], prediction: Prediction | None) -> 
     if prediction is not None:
         curves = {name: getattr(prediction, name).tolist() for name in ("low", "middle", "high")}
         found["predicted"] = {"agents": prediction.agents, "index": prediction.index, "draws": prediction.draws} | {
+            "interval": span(prediction.draws),
             "estimates": {name: asdict(e) for name, e in prediction.predicted.items()},
             "prevalence": curves,
         }
@@ -120,5 +143,5 @@ def _write(output: Path, fitted: Fitted, checks: list[Check], prediction: Predic
 
     output.mkdir(parents=True, exist_ok=True)
     fitted.write(output)
-    (output / "fit.json").write_text(json.dumps(told(fitted, checks, prediction), indent=2, allow_nan=False), encoding="utf-8")
+    put(output / "fit.json", json.dumps(told(fitted, checks, prediction), indent=2, allow_nan=False).encode())
     write_figures(output, fitted, checks, prediction)

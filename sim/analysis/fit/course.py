@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ CODES = {
 }
 """Compartments as they are fitted. Who the observer calls exposed or a carrier shows nothing yet; who sheds is a case."""
 
+CAUGHT = ((S, E), (S, I), (R, E), (R, I))
+"""Moves that may follow what was heard."""
+
 FEWEST_STEPS = 3
 """Steps a run must have done: what the first one shows is where agents begin, and then one turn is no course."""
 
@@ -35,7 +38,8 @@ class Course:
 
     state: (T + 1, n) int8, compartment before each step and after the last. turn: (T, n), whether it acted; for each turn as in
     `Rows`: elapsed, dose, heard, sources, background, all (T, n), and affect, (T, n, 3). scale: (n,). said: (k,) the dose of each
-    message of a case. unread: share of what was heard that has no good reading.
+    message of a case. known: (T, n), False for a turn before which a message was heard without a good reading in the log, which
+    most messages of agents that are not logged in detail are: its dose is not known.
     """
 
     size: int
@@ -50,11 +54,15 @@ class Course:
     affect: Values
     scale: Values
     said: Values
-    unread: float
+    known: NDArray[np.bool_]
 
     def rows(self, origin: int, target: int) -> Rows:
-        """Turns from step 1 on of agents in `origin`, and whether each left it for `target`; who left otherwise did not."""
-        step, who = np.nonzero(self.at_risk(origin))
+        """Turns from step 1 on of agents in `origin`, and whether each left it for `target`; who left otherwise did not.
+
+        Of moves that follow what was heard, only turns whose dose is known.
+        """
+        caught = (origin, target) in CAUGHT
+        step, who = np.nonzero(self.at_risk(origin) & self.known if caught else self.at_risk(origin))
         return Rows(
             event=self.state[1:][step, who] == target,
             elapsed=self.elapsed[step, who],
@@ -72,6 +80,16 @@ class Course:
         at = self.turn & (self.state[:-1] == origin)
         at[0] = False
         return at
+
+    @property
+    def left_out(self) -> int:
+        """Turns of susceptible agents whose dose is not known."""
+        return int((self.at_risk(S) & ~self.known).sum())
+
+    @property
+    def followed(self) -> Course:
+        """The course of each agent up to the first turn whose dose is not known: later ones depend on what it may have caught."""
+        return replace(self, known=np.logical_and.accumulate(self.known, axis=0))
 
     def moved(self, origin: int, target: int) -> int:
         """How often agents logged in detail made this move."""
@@ -175,7 +193,7 @@ def _received(
         "heard": summed(got.weight * np.where(shown > 0, shown, 1.0)),
         "background": summed(got.weight * shown * ~from_case),
         "sources": np.bincount(pairs, minlength=(steps + 1) * size)[: steps * size].reshape(steps, size),
-        "unread": float(np.isnan(got.dose).mean()) if len(got.dose) else 0.0,
+        "known": summed(np.isnan(got.dose).astype(np.float64)) == 0,
     }
 
 
@@ -201,6 +219,11 @@ def _affect(run: Run, sent: NDArray[np.void], place: NDArray[np.int64], shape: t
 
 def _susceptibility(run: Run, told: pd.DataFrame) -> Values:
     """The trait, of agents on whose catching it acts: mechanistic ones, (n,); 1 for all others."""
-    groups = run.meta["scenario"].get("agents", {}).get("groups", {})
-    acts = {name for name, group in groups.items() if str(group.get("policy", {}).get("_target_", "")).endswith(".Mechanistic")}
+    try:
+        groups = run.meta["scenario"].get("agents", {}).get("groups", {})
+        acts = {
+            name for name, group in groups.items() if str(group.get("policy", {}).get("_target_", "")).endswith(".Mechanistic")
+        }
+    except AttributeError as error:
+        raise UnfitError(f"{run.path}: its scenario is not as a run writes it: {error}") from error
     return np.where(told["group"].isin(acts), told["susceptibility"], 1.0).astype(np.float64)

@@ -7,7 +7,7 @@ second source adds more than the first: the curve is steeper than proportional (
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Hazard:
     """What likelihood says of the dose–response. fits: the forms that were compared, best first. power: of the Hill curve.
 
     bins: observed shares by dose. verdict: one word. words: the sentence. threshold: the lowest and the highest as good as the
-    best threshold, to within a 95% likelihood interval; None without one.
+    best threshold, to within a 95% likelihood interval; None without one. left_out: turns whose dose is not known.
     """
 
     fits: tuple[Fit, ...]
@@ -66,6 +66,7 @@ class Hazard:
     verdict: str
     words: str
     threshold: tuple[float, float] | None = None
+    left_out: int = 0
 
     def curves(self, points: int = 60) -> list[tuple[str, Values, Values]]:
         """For figures: name, doses (k,) and the chance of an onset in a step at each, of the simple form and of the curve."""
@@ -96,7 +97,7 @@ def hazard(runs: Sequence[Run], strain: str | None = None, kind: str = "case") -
         courses = [course(run, strain, kind) for run in runs]
     except UnfitError as error:
         return Hazard((), unknown(str(error), 0), (), "unknown", f"Cannot be told: {error}.")
-    return compare(Rows.join([one.rows(S, I) for one in courses]))
+    return compare(Rows.join([one.rows(S, I) for one in courses]), sum(one.left_out for one in courses))
 
 
 def forms(rows: Rows) -> list[Form]:
@@ -116,9 +117,17 @@ def forms(rows: Rows) -> list[Form]:
     return [*shapes, *alone]
 
 
-def compare(rows: Rows) -> Hazard:
-    """Fit every form to rows of agents at risk, and say which contagion it is."""
-    rows = rows.alike
+def compare(rows: Rows, left_out: int = 0) -> Hazard:
+    """Fit every form to rows of agents at risk, and say which contagion it is and how many turns were left out of the rows."""
+    found, every = _compared(rows.alike), left_out + round(float(rows.count.sum()))
+    if not left_out:
+        return found
+    why = "before which a message was heard that has no good reading in the log"
+    words = f"{found.words} Left out are {left_out:,} of {every:,} turns, {why}."
+    return replace(found, words=words, left_out=left_out)
+
+
+def _compared(rows: Rows) -> Hazard:
     exposed = rows.take(rows.dose > 0)
     together = float(exposed.count[exposed.sources >= 2].sum())
     found = bins(rows)
@@ -210,9 +219,19 @@ def told(form: Form) -> str:
     return name + (scale if form.name != "threshold" else "") + (" + spontaneous" if form.spontaneous else "")
 
 
+def _told_apart(values: Sequence[float]) -> list[str]:
+    """Different numbers with as many digits as it takes to tell them apart, two at least."""
+    for digits in range(2, 9):
+        told = [f"{value:.{digits}f}" for value in values]
+        if len(set(told)) == len(told):
+            break
+    return told
+
+
 def tables(found: Hazard) -> Iterator[Table]:
     """Observed onsets by dose, and the forms compared."""
-    rows = [(f"{b.dose:.2f}", f"{b.turns:,}", f"{b.onsets:,}", number(b.share, ".1%")) for b in found.bins]
+    doses = _told_apart([b.dose for b in found.bins])
+    rows = [(dose, f"{b.turns:,}", f"{b.onsets:,}", number(b.share, ".1%")) for dose, b in zip(doses, found.bins, strict=True)]
     yield Table(
         "Onsets by dose",
         f"{found.words} How often an agent that had not been a case became one in its next turn, by how much of the strain it "

@@ -23,11 +23,12 @@ SLOWEST, AT_ONCE = 0.02, 20.0
 class Hesitating:
     """The negative log-likelihood of onsets, with the fitted form's parameters and the logarithm of the rate from E to I.
 
-    Who catches it in a turn shows it in a later one at the earliest.
+    Who catches it in a turn shows it in a later one at the earliest. Agents are followed up to a turn whose dose is not known.
     """
 
     def __init__(self, courses: Sequence[Course], form: Form) -> None:
-        self._parts = [(c, Likelihood(c.rows(S, I), form), np.nonzero(c.at_risk(S))) for c in courses]
+        told = [course.followed for course in courses]
+        self._parts = [(c, Likelihood(c.rows(S, I), form), np.nonzero(c.at_risk(S) & c.known)) for c in told]
         self.rows = Rows.join([like.rows for _, like, _ in self._parts]).alike
         whole = Likelihood(self.rows, form)
         self.names, self.bounds = (*form.parameters, "hesitation"), [*whole.bounds, (math.log(SLOWEST), math.log(AT_ONCE))]
@@ -53,7 +54,8 @@ def _forward(course: Course, caught: Values, chance: Values, chance_slope: Value
     who has caught it shows it, and its slope along the last.
     """
     parameters, steps, size = caught.shape
-    at_risk, onset = course.state[:-1] == S, (course.state[:-1] == S) & (course.state[1:] == I)
+    at_risk = (course.state[:-1] == S) & course.known
+    onset = at_risk & (course.state[1:] == I)
     # Row 0: the chance to be in S, or in E, given no onset so far; the other rows: its slopes.
     free, waits = np.zeros((2, parameters + 1, size))
     free[0] = 1.0

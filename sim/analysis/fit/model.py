@@ -17,12 +17,13 @@ from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.fit.compose import Rates, compose
 from contagium.sim.analysis.fit.course import E, I, R, S, course
 from contagium.sim.analysis.fit.hazard import CLEAR, FEWEST_FOR_SHAPE, Hazard, compare
-from contagium.sim.analysis.fit.hesitation import hesitation
+from contagium.sim.analysis.fit.hesitation import Hesitating, hesitation
 from contagium.sim.analysis.fit.likelihood import AXES, Fit, Likelihood, Rows, Values, hazards
 from contagium.sim.analysis.fit.sampling import sample
 from contagium.sim.analysis.fit.search import METHOD, Searched, estimated, maximise
 from contagium.sim.analysis.fit.seen import Seen, drawn, others, rate, shedding
 from contagium.sim.analysis.tables import Table, number
+from contagium.sim.files import put
 from contagium.sim.log import LogError, Run
 
 FEWEST_FOR_MODIFIERS = 50
@@ -91,7 +92,7 @@ class Fitted:
         for group, content in parts.items():
             (directory / group).mkdir(parents=True, exist_ok=True)
             told = f"# Measured in {self.runs} run(s) of {self.agents:,} agents, kind {self.kind}. Rates are per step.\n"
-            (directory / group / "fitted.yaml").write_text(told + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+            put(directory / group / "fitted.yaml", (told + yaml.safe_dump(content, sort_keys=False)).encode())
 
 
 def fit(runs: Sequence[Run], strain: str | None = None, kind: str = "case") -> Fitted:
@@ -101,13 +102,14 @@ def fit(runs: Sequence[Run], strain: str | None = None, kind: str = "case") -> F
     """
     seen = Seen(tuple(course(run, strain, kind, affect=True) for run in runs))
     rows = seen.rows(S, seen.caught)
-    found = compare(rows)
+    found = compare(rows, seen.left_out)
     if not found.fits:
         raise LogError(found.words)
     taken, objective, at, notes = _taken(seen, rows, found)
     hidden = objective.names[-1] == "hesitation"
     method = "hidden stage, maximum likelihood, profile interval" if hidden else METHOD
-    estimates = {name: estimated(objective, at, name, rows.events, method) for name in objective.names}
+    onsets = objective.rows.events if isinstance(objective, Hesitating) else rows.events
+    estimates = {name: estimated(objective, at, name, onsets, method) for name in objective.names}
     if taken.form.name == "threshold" and found.threshold is not None:
         estimates["threshold"] = Estimate(taken.form.at, *found.threshold, "likelihood interval over the doses seen", rows.events)
     if seen.caught == E:
@@ -138,13 +140,16 @@ def _taken(seen: Seen, rows: Rows, found: Hazard) -> tuple[Fit, Searched, Values
     whole = [fit for fit in found.fits if fit.form.spontaneous]
     ways: list[tuple[Fit, Searched, Values, float]] = [(fit, Likelihood(rows.alike, fit.form), fit.at, fit.aic) for fit in whole]
     notes = []
-    if seen.caught != E and rows.events >= FEWEST_FOR_SHAPE:
+    followed = sum(c.followed.rows(S, I).events for c in seen.courses) if seen.caught != E else 0
+    if followed >= FEWEST_FOR_SHAPE:
         linear, hill = (next(f for f in whole if (f.form.name, f.form.of) == (name, "weight")) for name in ("linear", "hill"))
         for fit in [linear, hill] if hill.aic < linear.aic - CLEAR else [linear]:
             objective, at, aic = hesitation(seen.courses, fit.form)
-            ways.append((replace(fit, at=at[:-1]), objective, at, aic))
+            # Without hesitation more turns may count: what it gains is told by those that both count.
+            gain = maximise(objective.rows, fit.form).aic - aic
+            ways.append((replace(fit, at=at[:-1]), objective, at, fit.aic - gain))
     elif seen.caught != E:
-        notes.append(f"Hesitation: not sought, {rows.events} onsets are too few, {FEWEST_FOR_SHAPE} are needed.")
+        notes.append(f"Hesitation: not sought, {followed} onsets are too few, {FEWEST_FOR_SHAPE} are needed.")
     best = min(aic for *_, aic in ways)
     good = [way for way in ways if way[-1] <= best + CLEAR]
     order = {(name, of): k for k, (name, of) in enumerate(SIMPLEST)}
@@ -201,9 +206,11 @@ def _rates(seen: Seen, fit: Fit, others: Mapping[str, float]) -> Rates:
 
 def _cautions(seen: Seen) -> list[str]:
     notes = []
-    unread = float(np.mean([c.unread for c in seen.courses]))
-    if unread:
-        notes.append(f"{unread:.1%} of what was heard has no good reading and counts as no dose, which biases the rate.")
+    if seen.left_out:
+        notes.append(
+            f"The rates of catching it leave out {seen.left_out:,} turns, before which a message was heard that has no good "
+            "reading in the log, as those of agents that are not logged in detail."
+        )
     if seen.courses[0].kind == "case":
         notes.append(
             "Cases are what the observer calls so: false alarms raise the spontaneous rate and lower the transmission rate, "

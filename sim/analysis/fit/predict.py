@@ -14,10 +14,10 @@ from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.fit.course import I as CASE
 from contagium.sim.analysis.fit.course import states
 from contagium.sim.analysis.fit.model import Fitted
-from contagium.sim.analysis.fit.world import Curves, Stage, stage
+from contagium.sim.analysis.fit.world import Curves, Stage, stage, stored
 from contagium.sim.analysis.spread.epidemic import chosen_strain, index_agents, last_step
 from contagium.sim.analysis.tables import Table, number
-from contagium.sim.log import Run
+from contagium.sim.log import LogError, Run
 
 CHECKS = {"attack": "attack rate", "peak": "peak prevalence", "peak_step": "step of the peak"}
 CURVE = "course"
@@ -25,6 +25,9 @@ CURVE = "course"
 
 BAND = (0.05, 0.95)
 """The band of 90% that is laid beside a held-out curve."""
+
+FEWEST_DRAWS = 40
+"""Draws below which their range is told in place of a 95% interval: each of its ends is to have one draw beyond it."""
 
 LEVEL = 0.05
 """Below it, after Holm's correction over what was compared, a model is said to fail."""
@@ -42,7 +45,7 @@ class Check:
 
     observed: its curves. low, middle, high: (T,) the band of 90% of the predicted prevalence. inside: share of steps in which the
     observed one lies in it. places: by name of `CHECKS` the share of predictions below what was observed (PIT, ties halved). p:
-    by the same a two-sided p, and of the whole curve. predicted: median and 95% interval. draws: how many predictions.
+    by the same a two-sided p, and of the whole curve. predicted: median and 95% interval, or range. draws: how many predictions.
     """
 
     path: Path
@@ -59,7 +62,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Prediction:
-    """An epidemic among `agents` agents, by `draws` draws: median and 95% of the prevalence (T,), and each of `CHECKS`."""
+    """An epidemic among `agents` agents, by `draws` draws: median and 95% of the prevalence (T,), and each of `CHECKS`.
+
+    Of fewer than `FEWEST_DRAWS` draws it is their range in place of the 95%; `span` names it.
+    """
 
     measured: int
     agents: int
@@ -69,6 +75,16 @@ class Prediction:
     high: NDArray[np.float64]
     predicted: dict[str, Estimate]
     draws: int
+
+
+def span(draws: int) -> str:
+    """What the interval of so many draws is called."""
+    return "95%" if draws >= FEWEST_DRAWS else f"range of {draws} draws" if draws > 1 else "one draw"
+
+
+def _ends(draws: int) -> tuple[float, float, float]:
+    """Quantiles of the lower end, the middle and the upper end of what `span` names."""
+    return (0.025, 0.5, 0.975) if draws >= FEWEST_DRAWS else (0.0, 0.5, 1.0)
 
 
 def observed(run: Run, strain: str | None = None, kind: str = "case") -> Curves:
@@ -82,7 +98,8 @@ def observed(run: Run, strain: str | None = None, kind: str = "case") -> Curves:
 async def check(fitted: Fitted, run: Run, draws: int, strain: str | None = None, tell: Told = unheard) -> Check:
     """Play the world of a held-out run `draws` times, each with other rates that the data leave possible, and compare."""
     there, seed = observed(run, strain, fitted.kind), int(run.meta["seed"])
-    played = await _play(fitted, stage(run.meta["scenario"]), len(there.ever), draws, Streams(seed), f"held out {run.path}", tell)
+    with stored(run) as scenario:
+        played = await _play(fitted, stage(scenario), len(there.ever), draws, Streams(seed), f"held out {run.path}", tell)
     low, middle, high = np.quantile([one.prevalence for one in played], (BAND[0], 0.5, BAND[1]), axis=0)
     places, p = {}, {}
     for name in CHECKS:
@@ -101,10 +118,13 @@ async def predict(
 ) -> Prediction:
     """The epidemic in a world as that of `run`, of `agents` agents. steps: default as many as that run had."""
     length = last_step(run) + 1 if steps is None else steps
-    world = stage(run.meta["scenario"], agents)
-    played = await _play(fitted, world, length, draws, Streams(int(run.meta["seed"])), f"{agents:,} agents", tell)
+    with stored(run) as scenario:
+        world, seed = stage(scenario, agents), int(run.meta["seed"])
+        played = await _play(fitted, world, length, draws, Streams(seed), f"{agents:,} agents", tell)
     share = np.array([one.prevalence for one in played]) / agents
-    low, middle, high = np.quantile(share, (0.025, 0.5, 0.975), axis=0)
+    if played[0].index >= agents:
+        raise LogError(f"among {agents:,} agents all are index cases: nobody is left to catch it")
+    low, middle, high = np.quantile(share, _ends(draws), axis=0)
     return Prediction(fitted.agents, agents, played[0].index, low, middle, high, _summed(played), draws)
 
 
@@ -130,8 +150,10 @@ def _curve(curves: NDArray[np.float64]) -> float:
 def _summed(played: Sequence[Curves]) -> dict[str, Estimate]:
     found = {}
     for name in CHECKS:
-        low, middle, high = np.quantile([getattr(one, name) for one in played], (0.025, 0.5, 0.975))
-        found[name] = Estimate(float(middle), float(low), float(high), "median and 95% of predicted epidemics", len(played))
+        low, middle, high = np.quantile([getattr(curves, name) for curves in played], _ends(len(played)))
+        method = f"median and {span(len(played))} of predicted epidemics"
+        one = len(played) == 1
+        found[name] = Estimate(float(middle), None if one else float(low), None if one else float(high), method, len(played))
     return found
 
 
@@ -173,18 +195,21 @@ def check_tables(checks: Sequence[Check]) -> Iterator[Table]:
         f"{verdict}{blunt} Each run beside epidemics of the fitted model in the same world, on the same network and from "
         "the same index cases, with rates drawn from what the data leave open. PIT: share of predictions below what was "
         f"observed; over many runs it should be spread evenly. In {within:.0%} of steps the prevalence lies in the 90% band.",
-        ("run", "", "observed", "predicted (95%)", "PIT", "p"),
+        ("run", "", "observed", f"predicted ({span(min(one.draws for one in checks))})", "PIT", "p"),
         tuple(rows),
     )
 
 
 def prediction_table(found: Prediction) -> Table:
     """What to expect of a population of another size."""
+    held = "the intervals hold what is uncertain about the rates and chance itself, not"
+    if found.draws < FEWEST_DRAWS:
+        held = f"for a 95% interval {FEWEST_DRAWS} are needed, and what was drawn does not tell"
     return Table(
         f"Measured in {found.measured:,} agents, predicted for {found.agents:,}",
-        f"{found.draws} epidemics in a world of the same kind with {found.index:,} index cases; the intervals hold what is "
-        "uncertain about the rates and chance itself, not whether agents in a crowd of this size behave as in the runs measured.",
-        ("", "predicted (95%)"),
+        f"{found.draws} epidemic{'s' * (found.draws > 1)} in a world of the same kind with {found.index:,} index cases; {held} "
+        "whether agents in a crowd of this size behave as in the runs measured.",
+        ("", f"predicted ({span(found.draws)})"),
         tuple((words, _shown(name, found.predicted[name])) for name, words in CHECKS.items()),
     )
 

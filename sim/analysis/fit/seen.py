@@ -37,6 +37,11 @@ class Seen:
         return sum(c.moved(origin, target) for c in self.courses)
 
     @cached_property
+    def left_out(self) -> int:
+        """Turns of susceptible agents whose dose is not known."""
+        return sum(c.left_out for c in self.courses)
+
+    @cached_property
     def caught(self) -> int:
         """Where who catches it goes: to E where that is known."""
         return E if self.moved(S, E) else I

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,9 +19,10 @@ from contagium.agents.policy import Setting
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
 from contagium.sim.analysis.fit.compose import Rates
-from contagium.sim.build import build
+from contagium.sim.build import ScenarioError, build, must_be_ours
 from contagium.sim.intervention import Intervention, Transit
 from contagium.sim.laboratory import Society, called, society
+from contagium.sim.log import Run
 from contagium.sim.scenario import Scenario, make_scenario
 
 MECHANISTIC = {"mechanistic": {"share": 1, "policy": {"_target_": "contagium.agents.mechanistic.policy.Mechanistic"}}}
@@ -134,13 +136,25 @@ class Unfeeling:
         return act
 
 
+@contextmanager
+def stored(run: Run) -> Iterator[dict[str, Any]]:
+    """The scenario in a run's log, to be played: it may come from anybody. ScenarioError: it is not as a run writes it."""
+    try:
+        yield run.meta["scenario"]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ScenarioError(f"{run.path}: its scenario is not as a run writes it: {error}") from error
+    except ScenarioError as error:
+        raise ScenarioError(f"{run.path}: {error}") from error
+
+
 def stage(composed: Mapping[str, Any], agents: int | None = None) -> Stage:
     """The world of a run's scenario, as its log holds it, with mechanistic agents in place of whoever acted.
 
     agents: another number of them; index cases grow in proportion and are drawn as the scenario says, not taken by name.
-    ScenarioError: the scenario has no world to play in, or none of this size.
+    ScenarioError: the scenario has no world to play in, or none of this size, or names what `must_be_ours` refuses.
     """
     told = dict(composed) | {"agents": {"groups": MECHANISTIC}, "rivals": {}, "stances": (), "belief": None}
+    must_be_ours(told)
     scenario = make_scenario(told)
     if agents is not None and agents != scenario.population.size:
         seeding, size = scenario.seeding, scenario.population.size

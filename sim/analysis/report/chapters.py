@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from matplotlib.axes import Axes
@@ -22,7 +23,9 @@ from contagium.sim.analysis.report.sections import Curve, Line, Section
 from contagium.sim.analysis.spread import course
 from contagium.sim.analysis.spread.effective import Effective, OverTime
 from contagium.sim.analysis.study import Study
+from contagium.sim.analysis.tables import Table
 from contagium.sim.analysis.trees import transmission
+from contagium.sim.analysis.trees.transmission import STRENGTH, Transmission
 from contagium.sim.counterfactual import rerun, results
 
 T = TypeVar("T")
@@ -42,7 +45,8 @@ def _course(found: Study) -> Section:
         figures.append(_picture("effective", plot_rt, of.effective, words))
     if found.hazard.fits:
         figures.append(picture("dose", (DOUBLE, 3.4), lambda figure: _doses(figure, found), DOSES))
-    tables = (*course.tables(of), *hazard.tables(found.hazard))
+    # By sources is what most want to see; by dose, and which form fits, are folded.
+    tables = (*course.tables(of), *(replace(table, secondary=True) for table in hazard.tables(found.hazard)))
     return Section("How fast, and by what dose", tables, tuple(figures), curves=tuple(_curves(found)))
 
 
@@ -65,22 +69,26 @@ def _curves(found: Study) -> Iterator[Curve]:
     steps = drawn[0].steps.tolist()
     new = [Line(one.strain, one.new.tolist()) for one in drawn]
     yield Curve("New cases", "First signs of cases in each step, index cases left out.", "agents a step", steps, new)
-    if over := _over_time(found.course.effective):
-        says = "Cases that a case causes, by three estimators with 95% intervals, by the first step of the window."
-        yield Curve("Effective R", says, "cases", steps, [_line(name, part, len(steps)) for name, part in over])
+    if over := _parts(found.course.effective):
+        says = (
+            "Cases that a case causes, by three estimators with 95% intervals: instantaneous at the last step of its window, "
+            "cohort and tree at the first."
+        )
+        yield Curve("Effective R", says, "cases", steps, [over_time(name, part, len(steps)) for name, part in over])
 
 
-def _over_time(of: Effective) -> list[tuple[str, OverTime]]:
+def _parts(of: Effective) -> list[tuple[str, OverTime]]:
     parts = (("instantaneous", of.instantaneous), ("cohort", of.cohort), ("tree", of.tree))
     return [(name, part) for name, part in parts if part is not None]
 
 
-def _line(name: str, part: OverTime, steps: int) -> Line:
-    """R at the first step of each window."""
+def over_time(name: str, part: OverTime, steps: int) -> Line:
+    """R at the step of each window that it speaks of: instantaneous the last, cohort and tree the first."""
+    at = part.last if name == "instantaneous" else part.first
     columns: list[list[float | None]] = []
     for values in (part.value, part.low, part.high):
         column: list[float | None] = [None] * steps
-        for step, value in zip(part.first.tolist(), values.tolist(), strict=True):
+        for step, value in zip(at.tolist(), values.tolist(), strict=True):
             column[step] = value
         columns.append(column)
     return Line(name, *columns)
@@ -98,7 +106,14 @@ def _transmission(found: Study) -> Section:
 
         words = "How many others each case caused, with the fitted negative binomial, and how long it took, with the fitted law."
         figures.append(picture("offspring", (DOUBLE, 3.6), panels, words))
-    return Section("Who infected whom", tuple(transmission.tables(of)), tuple(figures))
+    tables = tuple(table for table in transmission.tables(of) if not all_alike(of, table))
+    return Section("Who infected whom", tables, tuple(figures))
+
+
+def all_alike(of: Transmission, table: Table) -> bool:
+    """Whether the table is that of the strength by generation, and there is nothing to see in it."""
+    strength = of.mutation.strength
+    return table.title == STRENGTH and strength is not None and len({f"{mean:.2f}" for *_, mean in strength.generations}) == 1
 
 
 def _causes(found: Study) -> Section:
@@ -120,14 +135,17 @@ def _emotion(found: Study) -> Section | None:
     if not of.of:
         return None
     figures = []
+    # What most want to know first; the other questions are folded.
+    told = [replace(table, secondary=k > 0) for k, table in enumerate(emotion.tables(of))]
     slopes = [one.lagged for one in of.of]
     if any(one.contagion.value is not None for one in slopes):
         words = "What a unit of heard affect adds to what is shown next, with 95% intervals, and a placebo that should be 0."
         figures.append(_picture("emotional_contagion", plot_slopes, slopes, words))
+    shown = len(figures)
     for k, response in enumerate(one for part in of.of for one in part.responses if one.peak.value is not None):
         words = f"Change of {response.axis} around the pressure event, with 95% intervals."
         figures.append(_picture(f"response_{k + 1}", plot_response, response, words))
-    return Section("Emotional contagion", tuple(emotion.tables(of)), tuple(figures), of.notes)
+    return Section("Emotional contagion", told, tuple(figures), of.notes, shown=shown)
 
 
 def _counterfactual(found: Study) -> Section | None:

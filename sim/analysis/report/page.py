@@ -81,21 +81,30 @@ def _parts(
         yield "Everything that was followed", parts.followed(run, found), False
     if run.meta.get("choices") and found.steps:
         yield "What was chosen", parts.choices(run, found), False
-    yield "How it was taken up", parts.adoption(found, summary), False
+    if summary["adoption"]["own_words"] or summary["adoption"]["copied"]:
+        yield "How it was taken up", parts.adoption(found, summary), False
     curve = 0
     for section in sections:
         yield section.title, html_section(section, curve), section.folded
         curve += len(section.curves)
     yield "What showed it most, index cases aside", parts.most_shown(run, found), False
-    yield "What spread, looked for without knowing it", parts.blindly(run, found), False
+    yield "What spread, looked for without knowing it", parts.blindly(run, found), True
     if gaps := gap_rows(run):
         yield "Said, felt and done", GAPS + parts.html_rows(gaps), False
-    yield "How far the readings can be trusted", reliability_section(run), False
-    yield "What failed", parts.failed(run, found, summary), False
+    yield "How far the readings can be trusted", reliability_section(run), True
+    yield "What failed", parts.failed(run, found, summary), not _failures(found, summary)
     yield "Figures", "".join(html_figure(picture) for picture in figures), True
-    yield "How to repeat it", parts.reproduce(run, summary), False
+    yield "How to repeat it", parts.reproduce(run, summary), True
     configuration = html_text(json.dumps(run.meta["scenario"], indent=2, ensure_ascii=False))
     yield "Configuration", f"<pre>{configuration}</pre>", True
+
+
+def _failures(found: Findings, summary: dict[str, Any]) -> bool:
+    """Whether anything failed that may bear on the numbers."""
+    of = found.failures
+    return bool(
+        sum(map(sum, (of.missing.values(), of.refused.values(), of.failed.values()))) or summary["failed_readings_all_agents"]
+    )
 
 
 VIEWER = (

@@ -11,12 +11,16 @@ from contagium.sim.analysis.emotion.choices import choice_slopes
 from contagium.sim.analysis.findings import Findings, Spread
 from contagium.sim.analysis.report.cases import readings_of, thresholds_of
 from contagium.sim.analysis.spread.adoption import COPIED_FROM
+from contagium.sim.analysis.tables import counted
 from contagium.sim.analysis.text import clip, html_said, html_text
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED
 
 TOP = 15
 """Messages in the table of those that show the persona most."""
+
+FIRST = 5
+"""Of them those that are not folded."""
 
 SEARCHED, ENCODED, PERMUTATIONS = 20_000, 1_000, 199
 """Of the blind search in the report: most messages, most different texts whose meaning is looked at, permutations."""
@@ -40,10 +44,10 @@ def numbers(found: Findings, summary: dict[str, Any]) -> str:
         ("Index cases", summary["index_cases"]),
         ("Cases without a known source", summary["spontaneous_cases"]),
         ("Causes that candidate sources explain", percent(found.explained)),
-        ("Messages, exposures", f"{summary['messages']}, {summary['exposures']}"),
+        ("Messages and exposures", f"{summary['messages']:,} and {summary['exposures']:,}"),
         (
             "Calls of a language model",
-            f"{summary['calls']} ({summary['prompt_tokens']} tokens read, {summary['completion_tokens']} written)",
+            f"{summary['calls']:,} ({summary['prompt_tokens']:,} tokens read, {summary['completion_tokens']:,} written)",
         ),
         *([] if summary["cost"] is None else [("Cost at the stated prices", f"{summary['cost']:.4g}")]),
         ("Wall time", "not known" if summary["wall_seconds"] is None else f"{summary['wall_seconds']:.1f} s"),
@@ -134,7 +138,7 @@ def blindly(run: Run, found: Findings) -> str:
 def choices(run: Run, found: Findings) -> str:
     """Shares of each choice, of everybody, and how valence bore on them, of those whose choices are logged."""
     counts = run.table("chosen").fillna({"choice": "no valid choice"}).groupby("choice", sort=False)["agents"].sum()
-    rows = [(str(name), f"{count / counts.sum():.1%} of {counts.sum()} turns") for name, count in counts.items()]
+    rows = [(str(name), f"{count / counts.sum():.1%} of {counts.sum():,} turns") for name, count in counts.items()]
     slopes = choice_slopes(run, window=math.ceil(found.steps / 3))
     note = (
         "What a unit of shown valence adds to the log-odds of each choice against the one before it, in three parts of the run"
@@ -166,10 +170,16 @@ def most_shown(run: Run, found: Findings) -> str:
         f'<td class="number">{row["value"]:.2f}</td><td>{html_said(clip(row["text"], 600))}</td></tr>'
         for row in best.head(TOP).to_dict("records")
     ]
-    much = f"{len(read)} messages, {len(best)} different, reached the threshold ({shows}); the {len(rows)} that did so most:"
+    much = (
+        f"{counted(len(read), 'message')}, {len(best):,} different, reached the threshold ({shows}); "
+        + ("this one" if len(rows) == 1 else f"the {len(rows)} that did so most")
+        + ":"
+    )
     known = f" Messages of {found.sample}." if found.sample else ""
     head = "<tr><th>step</th><th>agent</th><th>score</th><th>message</th></tr>"
-    return f'<p class="soft">{html_text(much + known)}</p><table>{head}{"".join(rows)}</table>'
+    first, others = (f'<div class="wide"><table>{head}{"".join(part)}</table></div>' for part in (rows[:FIRST], rows[FIRST:]))
+    more = f'<details class="more"><summary>{len(rows) - FIRST} more</summary>{others}</details>' if rows[FIRST:] else ""
+    return f'<p class="soft">{html_text(much + known)}</p>{first}{more}'
 
 
 def failed(run: Run, found: Findings, summary: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contagium.sim.analysis.figures.picture import Picture
-from contagium.sim.analysis.tables import Table, html_table
+from contagium.sim.analysis.tables import Table, html_brief
 from contagium.sim.analysis.text import html_text, visible
 
 
@@ -37,7 +37,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Section:
-    """One question and what was found: tables, curves and figures under a title, with notes below. folded: shut at first."""
+    """One question and what was found: tables, curves and figures under a title, with notes below. folded: shut at first.
+
+    Secondary tables are folded below all else, and with them all figures but the first `shown`.
+    """
 
     title: str
     tables: Sequence[Table] = ()
@@ -45,17 +48,30 @@ class Section:
     notes: Sequence[str] = ()
     curves: Sequence[Curve] = ()
     folded: bool = False
+    shown: int | None = None
 
 
 def html_section(section: Section, first_curve: int = 0) -> str:
     """What stands under a section's title, as HTML. first_curve: the number of its first curve among all of the page."""
+    first = [table for table in section.tables if not table.secondary]
     return (
         "".join(f'<p class="soft">{html_text(note)}</p>' for note in section.notes[:1] if not section.tables)
-        + "".join(html_table(table) for table in section.tables)
+        + "".join(html_brief(table) for table in first)
         + "".join(f'<div class="viewer" data-curve="{first_curve + k}"></div>' for k in range(len(section.curves)))
-        + "".join(html_figure(picture) for picture in section.figures)
+        + "".join(html_figure(picture) for picture in section.figures[: section.shown])
         + "".join(f'<p class="soft">{html_text(note)}</p>' for note in section.notes[0 if section.tables else 1 :])
+        + _more(section)
     )
+
+
+def _more(section: Section) -> str:
+    """What few people ask for, folded."""
+    tables = [table for table in section.tables if table.secondary]
+    content = "".join(html_brief(table) for table in tables) + "".join(
+        map(html_figure, () if section.shown is None else section.figures[section.shown :])
+    )
+    names = html_text("; ".join(table.title for table in tables) or "figures")
+    return f'<details class="more"><summary>More: {names}</summary>{content}</details>' if content else ""
 
 
 def part(title: str, content: str, folded: bool = False) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from contagium.sim.analysis.findings import Findings
 from contagium.sim.analysis.spread.epidemic import CASES, moves
+from contagium.sim.analysis.tables import counted
 from contagium.sim.analysis.text import clip, markdown_text
 from contagium.sim.log import Run
 
@@ -106,8 +107,10 @@ def _missing(run: Run, found: Findings) -> Lines:
 
 def _interventions(run: Run) -> Lines:
     table = run.table("intervention")
-    counted = table.groupby(["step", "name", "action"], as_index=False).size()
-    return _by_step(counted, lambda row: f"- ⛨ {markdown_text(row.name)}: {markdown_text(row.action)} {row.size} messages")
+    sizes = table.groupby(["step", "name", "action"], as_index=False).size()
+    return _by_step(
+        sizes, lambda row: f"- ⛨ {markdown_text(row.name)}: {markdown_text(row.action)} {counted(row.size, 'message')}"
+    )
 
 
 def _moved(run: Run, found: Findings) -> Lines:

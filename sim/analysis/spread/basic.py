@@ -11,7 +11,7 @@ import numpy as np
 from contagium.sim.analysis.estimate import Estimate, unknown
 from contagium.sim.analysis.spread.growth import Growth, student
 from contagium.sim.analysis.spread.infectivity import Cases, Infectivity
-from contagium.sim.analysis.tables import Table, number
+from contagium.sim.analysis.tables import Table, counted, number
 
 MINIMUM_FINAL = 20
 """Fewer cases give no R0 from the final size: its error law is that of large outbreaks."""
@@ -58,9 +58,13 @@ def from_final_size(new: int, index: int, size: int, still: int, spread: float =
     """
     method, exposed, total = FROM_SIZE, size - index, new + index
     if still:
-        return unknown(f"not over: {still} agents were cases after the last step", total, method)
+        return unknown(
+            f"not over: {counted(still, 'agent')} {'was a case' if still == 1 else 'were cases'} after the last step",
+            total,
+            method,
+        )
     if new < MINIMUM_FINAL:
-        return unknown(f"{new} cases: too few, {MINIMUM_FINAL} are needed", total, method)
+        return unknown(f"{counted(new, 'case')}: too few, {MINIMUM_FINAL} are needed", total, method)
     if new >= exposed:
         return unknown("every agent became a case: R0 has no upper end", total, method)
     escaped = 1 - new / exposed

@@ -14,7 +14,7 @@ from contagium.sim.analysis.spread.effective import Effective
 from contagium.sim.analysis.spread.epidemic import chosen_strain, last_step
 from contagium.sim.analysis.spread.growth import Growth, early_growth
 from contagium.sim.analysis.spread.infectivity import cases_of
-from contagium.sim.analysis.tables import Table, number
+from contagium.sim.analysis.tables import Table, counted, number
 from contagium.sim.analysis.trees.reproduction import estimate
 from contagium.sim.analysis.trees.tree import Chains, chains
 from contagium.sim.log import Run
@@ -84,11 +84,11 @@ def growth_table(found: Growth) -> Table:
         "susceptible at the start, or 30 agents, but at most half, had been a case. Index cases and what they caused are left "
         "out. On a network of tight circles early growth is not exponential, and this number says little."
     )
+    says += f" It rests on {counted(found.new, 'new case')}."
     if found.scatter is not None:
         says += f" New cases scatter {found.scatter:.1f} times as much as Poisson counts."
     rows = (
         ("growth rate a step", number(found.rate, "z.3f")),
         ("doubling time, steps", number(found.doubling, "z.1f")),
-        ("new cases looked at", str(found.new)),
     )
     return Table("Early growth", says, ("of", "value (95%)"), rows)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from contagium.sim.analysis.spread.epidemic import last_step
 from contagium.sim.analysis.spread.risk import at_risk, cause_window, hearing
-from contagium.sim.analysis.tables import Table, number
+from contagium.sim.analysis.tables import Reason, Table, counted, number
 from contagium.sim.log import Run
 from contagium.sim.observer.agreement import Measured, share, unmeasured
 
@@ -77,10 +77,10 @@ def from_table(table: pd.DataFrame, window: int, unread: int = 0) -> DoseRespons
     agent, event = table["agent"].to_numpy(np.int64), table["event"].to_numpy(bool)
     people, onsets = len(np.unique(agent)), int(event.sum())
     if len(table) < MINIMUM_TURNS:
-        few = f"{len(table)} agent-steps at risk of whom the dose is known: too few, {MINIMUM_TURNS} are needed"
+        few = f"{counted(len(table), 'agent-step')} at risk of whom the dose is known: too few, {MINIMUM_TURNS} are needed"
         return DoseResponse((), (), window, people, onsets, unread, few)
     sources, dose = table["sources"].to_numpy(np.int64), table["dose"].to_numpy(np.float64)
-    counted = _joined(np.minimum(sources, MOST_SOURCES))
+    grouped = _joined(np.minimum(sources, MOST_SOURCES))
     heard = dose > 0
     cut = np.zeros(len(dose), dtype=np.int64)
     if heard.any():
@@ -88,7 +88,7 @@ def from_table(table: pd.DataFrame, window: int, unread: int = 0) -> DoseRespons
         cut[heard] = 1 + np.searchsorted(edges, dose[heard], side="left")
         cut[heard] = _joined(cut[heard])
     return DoseResponse(
-        tuple(_attacks(counted, sources.astype(np.float64), agent, event, whole=True)),
+        tuple(_attacks(grouped, sources.astype(np.float64), agent, event, whole=True)),
         tuple(_attacks(cut, dose, agent, event, whole=False)),
         window,
         people,
@@ -108,11 +108,15 @@ def _joined(group: Ints) -> Ints:
 
 
 def _attacks(group: Ints, dose: NDArray[np.float64], agent: Ints, event: NDArray[np.bool_], whole: bool) -> Iterator[Attack]:
+    before = 0.0
     for one in np.unique(group):
         here = group == one
         low, high = float(dose[here].min()), float(dose[here].max())
         form = ".0f" if whole else ".2f"
         name = f"{low:{form}}" if low == high else f"{low:{form}} to {high:{form}}"
+        if f"{low:{form}}" == f"{before:{form}}" and before > 0:  # doses that differ by less than is shown
+            name = f"> {name}" if low < high else f"> {before:{form}}"
+        before = high
         events, turns = int(event[here].sum()), int(here.sum())
         yield Attack(name, low, high, float(dose[here].mean()), events, turns, clustered_share(event[here], agent[here]))
 
@@ -126,7 +130,7 @@ def clustered_share(event: NDArray[np.bool_], cluster: Ints) -> Measured:
     n, count = len(event), int(event.sum())
     ids, place = np.unique(cluster, return_inverse=True)
     if n < MINIMUM_TURNS:
-        return unmeasured(f"{n} agent-steps: too few, {MINIMUM_TURNS} are needed", n, len(ids))
+        return unmeasured(f"{counted(n, 'agent-step')}: too few, {MINIMUM_TURNS} are needed", n, len(ids))
     p, groups = count / n, len(ids)
     effect = 1.0
     if 0 < count < n and groups > 1:
@@ -154,10 +158,11 @@ def tables(found: DoseResponse) -> Iterator[Table]:
         "agents as clusters."
     )
     if found.unread:
-        says += f" Left out are {found.unread} agent-steps, before which a message was heard that has no good reading in the log."
+        says += f" Left out are {counted(found.unread, 'agent-step')}, before which a message was heard that has no good "
+        says += "reading in the log."
     head = ("heard", "onsets", "agent-steps at risk", "chance in a step (95%)")
     kinds = (("by different agents that showed it", found.sources), ("by dose", found.doses))
     for title, attacks in kinds:
         rows = [(one.name, str(one.onsets), str(one.turns), number(one.rate, "z.2%")) for one in attacks]
-        rows = rows or [("any", str(found.onsets), "", str(found.reason))]
-        yield Table(f"Secondary attack {title}", says, head, tuple(rows))
+        rows = rows or [("any", str(found.onsets), "", Reason(found.reason))]
+        yield Table(f"Secondary attack {title}", says, head, tuple(rows), secondary=title == "by dose")

@@ -20,7 +20,7 @@ from contagium.sim.analysis.spread.renewal import (
     instantaneous_reproduction,
     sliding_windows,
 )
-from contagium.sim.analysis.tables import Table
+from contagium.sim.analysis.tables import Reason, Table, counted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -77,7 +77,8 @@ def effective(cases: Cases, weights: Floats | None = None, width: int | None = N
     """
     steps = cases.last + 1
     if steps < 4 or cases.caused.sum() < MINIMUM_LINKS:
-        few = f"{cases.caused.sum():.0f} cases that others than index cases caused, in {steps} steps: too few to say"
+        count = counted(round(cases.caused.sum()), "case")
+        few = f"{count} that others than index cases caused, in {counted(steps, 'step')}: too few to say"
         return Effective(None, None, None, None, None, None, few)
     if weights is None:
         own = Infectivity(cases, cases.last)
@@ -181,7 +182,7 @@ def tables(found: Effective) -> Iterator[Table]:
     )
     head = ("steps", "instantaneous", "cohort", "tree", "new cases")
     if found.instantaneous is None or found.cohort is None or found.tree is None:
-        yield Table("Effective R over time", says, ("of", "value"), (("R over time", str(found.reason)),))
+        yield Table("Effective R over time", says, ("of", "value"), (("R over time", Reason(found.reason)),))
         return
     parts = (found.instantaneous, found.cohort, found.tree)
     told = np.flatnonzero(~np.all([np.isnan(part.value) for part in parts], axis=0))
@@ -192,8 +193,9 @@ def tables(found: Effective) -> Iterator[Table]:
     ]
     rows = rows or [("every window", "too few", "too few", "too few", f"at most {parts[1].cases.max():.0f}")]
     says += (
-        f" Windows of {found.width} steps, mean serial interval {found.mean:.1f} steps; new cases scatter {found.scatter:.1f} "
-        "times as much as Poisson counts."
+        f" Windows of {found.width} steps; mean interval while all are susceptible {found.mean:.1f} steps. The serial interval "
+        "beside the tree is of cases as they came: it is shorter where susceptible agents run out before late infections. New "
+        f"cases scatter {found.scatter:.1f} times as much as Poisson counts."
     )
     yield Table("Effective R over time", says, head, tuple(rows))
 

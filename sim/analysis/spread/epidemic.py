@@ -89,13 +89,12 @@ def onsets(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFr
 
     onset: step of the first sign. confirmed: step from which it counts as a case, never before onset. Both are −1 for index
     cases. transition: −1 where none is logged. A later case of the same agent (a relapse, a reinfection) is no new onset.
+    LogError: kind is "latent", and no latent truth is logged.
     """
     index = index_agents(run, strain)
     moved = moves(run, strain, kind)
-    # The observer's exposed and carriers show nothing yet; of a latent truth, who has left S is infected.
-    begins = (
-        moved["origin"] == SUSCEPTIBLE if kind == "latent" else (moved["target"] == INFECTIOUS) & ~moved["origin"].isin(CASES)
-    )
+    # The observer's exposed and carriers show nothing yet.
+    begins = _infections(run, moved) if kind == "latent" else (moved["target"] == INFECTIOUS) & ~moved["origin"].isin(CASES)
     moved = moved[begins].rename(columns={"id": "transition", "step": "confirmed"})
     seeded = pd.DataFrame({"agent": index, "onset": -1, "confirmed": -1, "transition": -1})
     logged = moved.loc[moved["confirmed"] < 0].set_index("agent")["transition"]
@@ -105,6 +104,19 @@ def onsets(run: Run, strain: str | None = None, kind: str = "case") -> pd.DataFr
     cases = pd.concat(parts, ignore_index=True).drop_duplicates("agent").astype(np.int64)
     cases = cases.sort_values(["onset", "agent"], kind="stable", ignore_index=True)
     return cases.assign(index=np.isin(cases["agent"], index))
+
+
+def _infections(run: Run, moved: pd.DataFrame) -> pd.Series:
+    """Which latent moves (n,) are infections: those out of S, and where a model has other compartments all that somebody caused.
+
+    LogError: no latent truth is logged.
+    """
+    if not len(moved) and not (run.compartments["kind"] == "latent").any():
+        raise LogError(f"{run.path} holds no latent truth: mechanistic agents alone have one")
+    left = moved["origin"] == SUSCEPTIBLE
+    if set(moved["origin"]) <= set(ORDER):
+        return left
+    return left | moved["id"].isin(run.causes_of(moved["id"].to_numpy(np.int64))["transition_id"])
 
 
 def attack_rate(run: Run, strain: str | None = None, kind: str = "case") -> Share:

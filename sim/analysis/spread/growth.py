@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from contagium.agents.mechanistic.theory.outcomes import smallest_fixed_point
 from contagium.sim.analysis.estimate import Estimate, unknown
 from contagium.sim.analysis.spread.infectivity import Cases, Infectivity
+from contagium.sim.analysis.tables import counted
 from contagium.sim.analysis.trees.reproduction import MINIMUM_CASES
 
 METHOD = "log-linear Poisson regression, errors scaled by overdispersion"
@@ -50,7 +51,8 @@ def early_growth(cases: Cases) -> Growth:
     method = f"life table of cases by the steps since their onset, steps 0 to {until}"
     links = round(found.links)
     if found.links < MINIMUM_LINKS or not found.total:
-        why = f"{links} cases that others than index cases caused, up to step {until}: too few, {MINIMUM_LINKS} are needed"
+        few = f"{counted(links, 'case')} that others than index cases caused, up to step {until}"
+        why = f"{few}: too few, {MINIMUM_LINKS} are needed"
         nothing = unknown(why, links, method)
         return Growth(nothing, nothing, until, new, None, None)
     age = np.arange(len(found.value))

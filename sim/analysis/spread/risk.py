@@ -100,10 +100,11 @@ def at_risk(run: Run, strain: str | None = None, kind: str = "case", window: int
     """A row for each step in which an agent that is logged in detail acted and had not been a case before, by step and agent.
 
     Columns: step, agent; event: whether its onset is in this step; dose: Σ weight × dose of what it received in the `window`
-    steps before; sources: agents whose messages among these showed the strain; heard: messages received in these steps.
+    steps before; sources: agents whose messages among these showed the strain; heard: messages received in these steps; unread:
+    those of them whose dose is not known, for they have no good reading or their sender is not logged in detail.
     window: default that of the case definition. A case counts once, from its onset on nobody is at risk again. An agent acted
     where it sent a message with a good reading, without which it cannot become a case; of kind "latent", in every step.
-    Messages without a good reading count as heard and add no dose.
+    Unread messages count as heard and add no dose: where they matter, leave such rows out.
     """
     strain, window = chosen_strain(run, strain), cause_window(run, strain) if window is None else window
     if window < 1:
@@ -121,6 +122,7 @@ def at_risk(run: Run, strain: str | None = None, kind: str = "case", window: int
     shown = np.where(np.isnan(heard.dose), 0.0, heard.dose)
     dose = np.bincount(cell, (heard.weight * shown)[within], minlength=steps * len(agents)).reshape(shape)
     count = np.bincount(cell, minlength=steps * len(agents)).reshape(shape)
+    missed = np.bincount(cell, np.isnan(heard.dose)[within], minlength=steps * len(agents)).reshape(shape).astype(np.int64)
     risk = np.arange(steps)[:, None] <= began
     if kind == "case":
         risk &= _acted(run, strain, agents, shape)
@@ -134,6 +136,7 @@ def at_risk(run: Run, strain: str | None = None, kind: str = "case", window: int
             "dose": _before(dose, window)[step, who],
             "sources": sources[step, who],
             "heard": _before(count, window)[step, who],
+            "unread": _before(missed, window)[step, who],
         }
     )
 

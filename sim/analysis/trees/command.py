@@ -12,6 +12,7 @@ from contagium.sim.analysis.trees.exports import graphml, newick
 from contagium.sim.analysis.trees.tree import transmission_tree
 from contagium.sim.files import put
 from contagium.sim.log import LogError, open_run
+from contagium.sim.soundness import must_be_sound
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     try:
         with closing(open_run(given.run)) as run:
+            must_be_sound(run)
             graph = transmission_tree(run, given.strain, given.kind)
         told = graphml(graph) if given.format == "graphml" else "".join(f"{line}\n" for line in newick(graph)).encode()
         if given.output is None:

@@ -182,8 +182,10 @@ def offspring(counts: Counts) -> Offspring:
         return Estimate(value, min(low, value), max(high, value), METHOD, n)
 
     fitted = np.diff(_at_most(np.arange(counts.value[-1] + 1), np.array(r), np.array(k)), prepend=0.0)
+    low, high = found.means(student)
+    unbounded = unknown(f"{n} cases do not bound it: {r:.2g} seen, at least {low:.2g}", n, METHOD)
     return Offspring(
-        Estimate(r, *found.means(student), METHOD, n),
+        Estimate(r, low, high, METHOD, n) if math.isfinite(high) else unbounded,
         dispersion(found, n),
         follows(extinction),
         follows(responsible),

@@ -23,6 +23,9 @@ DISPERSION = (0.1, 1e4)
 """The dispersion k is sought in this range: below the most uneven transmission seen in epidemics (SARS, 0.16, Lloyd-Smith et al.
 2005), up to what cannot be told from a Poisson distribution. Without a lower end, counts that are all 0 would bound nothing."""
 
+UNBOUNDED = 10.0
+"""An upper end beyond so many times the value, or beyond this number, says nothing: then there is no estimate."""
+
 ENOUGH = 5 * MINIMUM_COUNTS
 """Whole generations are taken up to this many followed cases for the distribution of secondary cases."""
 
@@ -61,6 +64,8 @@ def estimate(found: Chains, last: int, window: int | None = None, sampled: Sampl
     drawn = counts_of(found, sampled or trees(found, last, window), _early(found), last, window)
     low, high = _interval(drawn)
     value = float(counts.mean())
+    if high > UNBOUNDED * max(value, 1.0):
+        return unknown(f"{len(counts)} cases do not bound it: {value:.2g} seen, at least {low:.2g}", len(counts), METHOD)
     return Estimate(value, min(low, value), max(high, value), METHOD, len(counts))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contagium.agents.policy import name_of
 from contagium.sim.analysis.estimate import Estimate, unknown
@@ -18,6 +18,12 @@ from contagium.sim.analysis.trees.offspring import Offspring, offspring
 from contagium.sim.analysis.trees.reproduction import counts_of, estimate, first_generations, half, trees
 from contagium.sim.analysis.trees.tree import Chains, candidates, chains
 from contagium.sim.log import Run
+from contagium.sim.observer.agreement import Measured
+
+STRENGTH = "Strength of the strain by generation"
+
+WORDS = 60
+"""Letters of a message that are shown."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Transmission:
 
     offspring: None where no case could be followed. serial: from onset to onset; generation: from infection to infection, known
     of mechanistic agents alone. trees: how many were sampled; 1 where every source is certain. agents, messages: those that
-    spread most. names: agent → name, of those.
+    spread most. names: agent → name, of those. words: message → its first words, of those that have any.
     """
 
     strain: str
@@ -43,6 +49,7 @@ class Transmission:
     messages: tuple[Influence, ...]
     mutation: Mutation
     names: dict[int, str]
+    words: dict[int, str]
 
 
 def transmission(run: Run, strain: str | None = None, kind: str = "case") -> Transmission:
@@ -68,7 +75,15 @@ def transmission(run: Run, strain: str | None = None, kind: str = "case") -> Tra
         messages=messages,
         mutation=mutation(run, found, causes, strain),
         names={one.agent: str(named.get(one.agent, name_of(one.agent))) for one in (*agents, *messages)},
+        words=_words(run, [one.message for one in messages if one.message is not None]),
     )
+
+
+def _words(run: Run, messages: list[int]) -> dict[int, str]:
+    """What each of these messages began with."""
+    ids = ",".join(map(str, messages))
+    texts = run.rows(f"SELECT id, substr(text, 1, {WORDS + 1}) FROM message WHERE id IN ({ids}) AND text IS NOT NULL")
+    return {int(message): text if len(text) <= WORDS else f"{text[:WORDS]}…" for message, text in texts}
 
 
 def _offspring(found: Chains, sampled: Sampled, last: int, window: int) -> Offspring | None:
@@ -87,7 +102,9 @@ def tables(found: Transmission) -> Iterator[Table]:
     if found.cases:
         yield _shape(found)
     if found.agents:
-        yield _influence(found)
+        yield _agents(found)
+    if found.messages:
+        yield _messages(found)
     if found.mutation.facets:
         yield _facets(found.mutation)
     if found.mutation.strength:
@@ -102,20 +119,27 @@ def _numbers(found: Transmission) -> Table:
     )
     o, nothing = found.offspring, unknown(f"no case could be followed for {found.window} steps", 0)
     mean, k, extinction, few = (o.mean, o.k, o.extinction, o.few) if o else (nothing,) * 4
+    whole, onsets, infections = (
+        "first whole generations",
+        "onset to onset, corrected for the end of the run",
+        "infection to infection",
+    )
+    # Of those counted many are no early cases, so that this chance is larger than R0 lets expect.
+    dying = whole if extinction.value is None else f"{whole}: secondary cases while susceptible agents run out, not R0"
     rows = [
         ("reproduction number R0", "index cases and those they caused", found.r0, "z.2f"),
-        ("secondary cases of a case", "first whole generations", mean, "z.2f"),
-        ("dispersion k", "the same", k, "z.2f"),
-        ("chance that chains from one case die out", "the same", extinction, "z.2f"),
-        ("share of cases that cause 80% of others", "the same", few, "z.0%"),
-        ("serial interval, mean steps", "onset to onset, corrected for the end of the run", found.serial.mean, "z.2f"),
-        ("serial interval, sd", "the same", found.serial.sd, "z.2f"),
+        ("secondary cases of a case", whole, mean, "z.2f"),
+        ("dispersion k", whole, k, "z.2f"),
+        ("chance that chains from one case die out", dying, extinction, "z.2f"),
+        ("share of cases that cause 80% of others", whole, few, "z.0%"),
+        ("serial interval, mean steps", onsets, found.serial.mean, "z.2f"),
+        ("serial interval, sd", onsets, found.serial.sd, "z.2f"),
     ]
     generation = found.generation
     hidden = unknown("the agents' own state is not known", 0, METHOD)
     rows += [
-        ("generation interval, mean steps", "infection to infection", generation.mean if generation else hidden, "z.2f"),
-        ("generation interval, sd", "the same", generation.sd if generation else hidden, "z.2f"),
+        ("generation interval, mean steps", infections, generation.mean if generation else hidden, "z.2f"),
+        ("generation interval, sd", infections, generation.sd if generation else hidden, "z.2f"),
     ]
     told = tuple((name, of, number(one, form), str(one.n)) for name, of, one, form in rows)
     return Table("Transmission", says, ("what", "from", "estimate (95% interval)", "n"), told)
@@ -132,24 +156,33 @@ def _shape(found: Transmission) -> Table:
         "another run would have gone."
     )
     rows = tuple((m.name, f"{m.likeliest:.0f}", number(m.sampled, "z.1f")) for m in found.shape)
-    return Table("Shape of the transmission tree", says, ("", "likeliest tree", "sampled trees"), rows)
+    return Table("Shape of the transmission tree", says, ("", "likeliest tree", "sampled trees"), rows, secondary=True)
 
 
-def _influence(found: Transmission) -> Table:
-    says = (
-        "Cases caused at first hand, and in all with those that these caused in turn, expected over all trees, with the range of "
-        "95% of sampled trees. Early cases have most below them for being early; it is no measure of talent."
-    )
+CAUSED = (
+    "Cases caused at first hand, and in all with those that these caused in turn, expected over all trees, with the range of "
+    "95% of sampled trees. Early cases have most below them for being early; it is no measure of talent."
+)
+
+
+def _agents(found: Transmission) -> Table:
+    rows = tuple((found.names[one.agent], *_caused(one)) for one in found.agents)
+    return Table("Most influential agents", CAUSED, ("agent", "direct", "in all"), rows)
+
+
+def _messages(found: Transmission) -> Table:
+    """Models wrote the words: whoever shows the table escapes them."""
     rows = tuple(
-        (
-            found.names[one.agent],
-            "" if one.message is None else str(one.message),
-            number(one.direct, "z.1f"),
-            number(one.total, "z.1f"),
-        )
-        for one in (*found.agents, *found.messages)
+        (f"{one.message}", found.names[one.agent], found.words.get(one.message, "no words"), *_caused(one))
+        for one in found.messages
+        if one.message is not None
     )
-    return Table("Most influential agents and messages", says, ("agent", "message", "direct", "in all"), rows)
+    head = ("message", "agent", "its first words", "direct", "in all")
+    return Table("Most influential messages", CAUSED, head, rows, secondary=True)
+
+
+def _caused(one: Influence) -> tuple[str, str]:
+    return number(one.direct, "z.1f"), number(one.total, "z.1f")
 
 
 def _facets(found: Mutation) -> Table:
@@ -158,8 +191,21 @@ def _facets(found: Mutation) -> Table:
         "that showed it and after one that did not. A difference above 0 means it survives transmission; one of several facets "
         f"leaves 0 by chance in 1 of 20.{_bounded(found)}"
     )
-    rows = tuple((f.facet, f.instrument, _share(f.kept), _share(f.anew), number(f.difference, "+z.2f")) for f in found.facets)
-    return Table("Facets along the tree", says, ("facet", "instrument", "kept", "anew", "difference"), rows)
+    rows = tuple(
+        (f.facet, f.instrument, _share(f.kept), _share(f.anew), _named(f.difference, "+z.2f", "candidate messages"))
+        for f in found.facets
+    )
+    return Table("Facets along the tree", says, ("facet", "instrument", "kept", "anew", "difference"), rows, secondary=True)
+
+
+def _named(of: Measured, form: str, units: str) -> str:
+    """A number, or why there is none, with what was counted by its name."""
+    return number(
+        of
+        if of.reason is None
+        else replace(of, reason=of.reason.replace(" units ", f" {units} ").replace(" agents", " sources")),
+        form,
+    )
 
 
 def _bounded(found: Mutation) -> str:
@@ -173,7 +219,8 @@ def _share(of: float | None) -> str:
 def _strength(found: Strength) -> Table:
     says = (
         f"Mean reading of first signs by {found.instrument}. Change from one generation to the next: "
-        f"{number(found.drift, '+z.3f')}. Only what reads high enough to make a case is here, so that a decline is understated."
+        f"{_named(found.drift, '+z.3f', 'cases')}. Only what reads high enough to make a case is here, so that a decline is "
+        "understated."
     )
     rows = tuple((str(generation), str(cases), f"{mean:z.2f}") for generation, cases, mean in found.generations)
-    return Table("Strength of the strain by generation", says, ("generation", "cases", "mean"), rows)
+    return Table(STRENGTH, says, ("generation", "cases", "mean"), rows, secondary=True)

@@ -27,7 +27,7 @@ function agentPanel() {
     let before = null;
     for (let s = -1; s < data.steps; s++) {
       const code = compartments(of, s)[row];
-      if (code !== before) seen.push(`${kindOf(code).name} from ${at(s)}`);
+      if (code !== before) seen.push(`${kindOf(code).name} ${s < 0 ? "after seeding" : `from step ${s}`}`);
       before = code;
     }
     const words = seen.length > 12 ? [...seen.slice(0, 11), `\u2026 and ${seen.length - 11} changes more`] : seen;
