@@ -24,7 +24,7 @@ RULES = (
     ("message", "sender < 0 OR sender >= :size OR step < 0", "a sender or a step that is none"),
     ("cause", "source < 0 OR source >= :size", "an agent that is none"),
     ("cause", "probability < 0 OR probability > 1.000001", "a probability outside 0 to 1"),
-    ("reading", "json_type(scores) <> 'object'", "scores that are no JSON object"),
+    ("reading", "scores NOT LIKE '{%}'", "scores that are no JSON object"),
 )
 """Table, what must not be in any of its rows, and how to say it. `:size` is the number of agents."""
 
@@ -35,9 +35,18 @@ def must_be_sound(run: Run) -> None:
         if not isinstance(found := run.meta.get(key), kind):
             given = "is missing" if found is None else f"must be {kind.__name__}, got {type(found).__name__}"
             raise LogError(f"{run.path} is not as a run writes it: meta.{key} {given}")
-    for table, wrong, words in RULES:
-        query = f'SELECT rowid FROM "{table}" WHERE {wrong.replace(":size", str(_size(run)))} LIMIT 1'
-        if found := run.rows(query):
+    rules = [(table, wrong.replace(":size", str(_size(run))), words) for table, wrong, words in RULES]
+    for name in dict.fromkeys(table for table, _, _ in rules):
+        mine = [(wrong, words) for table, wrong, words in rules if table == name]
+        # Each table is gone through once, for it may have millions of rows.
+        every = " OR ".join(f"({wrong})" for wrong, _ in mine)
+        if run.rows(f'SELECT 1 FROM "{name}" WHERE {every} LIMIT 1'):
+            _say_which(run, name, mine)
+
+
+def _say_which(run: Run, table: str, rules: list[tuple[str, str]]) -> None:
+    for wrong, words in rules:
+        if found := run.rows(f'SELECT rowid FROM "{table}" WHERE {wrong} LIMIT 1'):
             raise LogError(f"{run.path} is not as a run writes it: row {found[0][0]} of table {table} has {words}")
 
 

@@ -13,7 +13,7 @@ import pytest
 import contagium
 from contagium.sim import analysis
 from contagium.sim.analysis.figures.layout import breadth_first, network_layout, tree_layout
-from contagium.sim.analysis.spread.adoption import MISSING, SCORED, SILENT, UNREAD, copied_share
+from contagium.sim.analysis.spread.adoption import MISSING, SCORED, SILENT, UNREAD, copied_share, joined, words
 from contagium.sim.analysis.spread.epidemic import states
 from contagium.sim.analysis.trees.reproduction import secondary_cases
 from contagium.sim.analysis.trees.tree import chains
@@ -161,6 +161,11 @@ def test_affect_keeps_the_gap_of_a_step_without_readings(make: Make) -> None:
 )
 def test_copied_share_counts_word_sequences(text: str, heard: list[str], share: float) -> None:
     assert copied_share(text, heard) == share
+
+
+@pytest.mark.parametrize("text", ["It's a day.\tGo-on, (now)!", "under_score; 3.5 x\x00y", "A\x1cB\x7fC", "", "…Straße's “x”"])
+def test_quickly_joined_words_are_the_same_words(text: str) -> None:
+    assert joined(text) == f" {' '.join(words(text))} "
 
 
 def test_a_text_without_words_has_no_copied_share() -> None:

@@ -10,12 +10,6 @@ from contagium.sim.analysis.spread.epidemic import last_step, onsets
 from contagium.sim.analysis.spread.risk import NEVER, at_risk, cause_window, hearing
 from contagium.sim.reading import Run
 
-FIRST = (
-    "SELECT agent, json_extract(scores, ?) FROM reading"
-    " WHERE step = 0 AND channel = 'message' AND instrument = ? AND status = 'ok' ORDER BY rowid"
-)
-"""What an instrument read in the first step."""
-
 
 def evidence(run: Run, strain: str, kind: str = "case") -> Evidence:
     """What the log says of the agents logged in detail and of those they heard."""
@@ -103,8 +97,9 @@ def _traits(run: Run, ids: np.ndarray, about: pd.DataFrame) -> dict[str, Floats]
     for axis, instruments in run.meta.get("axis_instruments", {}).items():
         value = np.full(len(ids), np.nan)
         for instrument in reversed(instruments):
-            first = run.numbers(FIRST, [("agent", "i8"), ("value", "f8")], (f'$."{axis}"', instrument))
-            first = first[np.isin(first["agent"], ids) & ~np.isnan(first["value"])]
+            first = run.read(instrument, axis)
+            first = first[first["step"] == 0].dropna(subset=["value"])
+            first = first[first["agent"].isin(ids)]
             value[np.searchsorted(ids, first["agent"])] = first["value"]
         index = ~about["strain"].isna().to_numpy()
         value[index] = np.nan  # who was seeded shows the seeding

@@ -60,24 +60,20 @@ def doses(run: Run, strain: str) -> tuple[NDArray[np.int64], NDArray[np.float64]
     ids, found = np.empty(0, dtype=np.int64), np.empty(0)
     for instrument, column, enter, stay in parts:
         read = _read(run, instrument, column)
-        new = ~np.isin(read["id"], ids)  # the best instrument that has a good reading of a message counts
-        value, towards = read["value"][new].astype(np.float32), np.float32(np.sign(enter))
+        if len(ids):
+            read = read[~read["id"].isin(ids)]  # the best instrument that has a good reading of a message counts
+        value, towards = read["value"].to_numpy(np.float32), np.float32(np.sign(enter))
         held = towards * value >= towards * np.float32(stay)
         dose = value if instrument == STATED and "axis" not in rule else as_stated(value, np.asarray(enter, dtype=np.float32))
-        ids, found = np.r_[ids, read["id"][new]], np.r_[found, np.where(held, dose, 0.0)]
+        ids, found = np.r_[ids, read["id"].to_numpy()], np.r_[found, np.where(held, dose, 0.0)]
     order = np.argsort(ids, kind="stable")
     return ids[order], found[order]
 
 
-def _read(run: Run, instrument: str, column: str) -> NDArray[Any]:
-    """Good readings of messages on one column: id, value."""
-    path = '$."' + column.replace('"', "") + '"'
-    query = (
-        "SELECT id, json_extract(scores, ?) FROM reading WHERE instrument = ? AND channel = 'message' AND status = 'ok'"
-        " AND json_type(scores, ?) IN ('real', 'integer') ORDER BY rowid"
-    )
-    read = run.numbers(query, [("id", "i8"), ("value", "f8")], (path, instrument, path))
-    return read[np.unique(read["id"], return_index=True)[1]]  # what was judged again later decided nothing
+def _read(run: Run, instrument: str, column: str) -> pd.DataFrame:
+    """Good readings of messages on one column: id and value, ids ascending."""
+    # What was judged again later decided nothing.
+    return run.read(instrument, column).dropna(subset=["value"]).drop_duplicates("id").sort_values("id")
 
 
 def _looked_up(ids: NDArray[np.int64], values: NDArray[np.float64], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
