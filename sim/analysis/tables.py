@@ -47,6 +47,11 @@ def counted(n: int, one: str) -> str:
     return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
 
 
+def p_value(p: float | None) -> str:
+    """A p-value; nothing where there is none."""
+    return "" if p is None else f"{p:.3f}"
+
+
 def heading(title: str) -> str:
     """A title before the sentences that follow it."""
     return title if title.endswith(("?", "!", ".")) else f"{title}."

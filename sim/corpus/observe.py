@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from contagium.sim.analysis.tables import counted
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import first_error
 from contagium.sim.corpus.lines import Transcript, TranscriptError
@@ -107,11 +108,11 @@ def told(staged: Staged) -> list[str]:
     """What a person should know of a transcript that was read."""
     kind, rule = staged.source["format"], staged.source["steps"]
     lines = [
-        f"Transcript ({kind}): {_counted(staged.messages, 'message')} by {_counted(staged.agents, 'agent')} in "
-        f"{_counted(staged.steps, 'step')} ({rule}), {_counted(staged.exposures, 'exposure')}"
+        f"Transcript ({kind}): {counted(staged.messages, 'message')} by {counted(staged.agents, 'agent')} in "
+        f"{counted(staged.steps, 'step')} ({rule}), {counted(staged.exposures, 'exposure')}"
     ]
     if staged.gap:
-        lines.append(f"In 95 of 100 cases an agent speaks again within {_counted(staged.gap, 'step')}.")
+        lines.append(f"In 95 of 100 cases an agent speaks again within {counted(staged.gap, 'step')}.")
     if staged.untimed:
         lines.append("No times: messages are taken in the order of the file.")
     if staged.unsorted:
@@ -121,7 +122,3 @@ def told(staged: Staged) -> list[str]:
     if staged.messages > IN_FULL:
         lines.append(f"Of more than {IN_FULL:,} messages the log holds a sample of the agents in full (log.detailed_agents=…).")
     return lines
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

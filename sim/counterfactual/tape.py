@@ -7,43 +7,30 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from contagium.agents.policy import Answer, Policy, Question, Setting
+from contagium.agents.policy import Policy
 from contagium.envs.message import Inbox
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
+from contagium.sim.counterfactual.around import Around
 
 Swaps = Mapping[int, str | None]
 """Message → what stands in its place, None for nothing."""
 
 
-class Taped:
+class Taped(Around):
     """A policy that keeps what some of its agents are shown. agents: whose. tapes: by agent, the oldest first."""
 
     def __init__(self, policy: Policy, agents: Collection[int]) -> None:
-        self._policy, self._agents = policy, frozenset(agents)
+        super().__init__(policy)
+        self._agents = frozenset(agents)
         self.tapes: defaultdict[int, list[Observation]] = defaultdict(list)
-
-    @property
-    def speaks(self) -> bool:
-        return self._policy.speaks
-
-    @property
-    def independent(self) -> bool:
-        return self._policy.independent
-
-    def begin(self, setting: Setting) -> None:
-        self._policy.begin(setting)
 
     async def act(self, observation: Observation, rng: Streams) -> Act:
         for k, agent in enumerate(observation.agents.tolist()):
             if agent in self._agents:
                 self.tapes[agent].append(alone(observation, k))
-        return await self._policy.act(observation, rng)
-
-    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
-        return await self._policy.ask(agents, question, step, rng)
+        return await super().act(observation, rng)
 
 
 def alone(observation: Observation, k: int) -> Observation:

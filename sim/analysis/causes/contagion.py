@@ -16,7 +16,7 @@ from contagium.sim.analysis.causes.timing import closer_in_time
 from contagium.sim.analysis.estimate import Estimate
 from contagium.sim.analysis.shares import holm
 from contagium.sim.analysis.spread.epidemic import chosen_strain
-from contagium.sim.analysis.tables import Reason, Table, number
+from contagium.sim.analysis.tables import Reason, Table, number, p_value
 from contagium.sim.reading import Run
 
 LEVEL = 0.05
@@ -135,7 +135,7 @@ HOLDS = (
 def tables(found: Contagion) -> Iterator[Table]:
     """What people read of it."""
     rows = [
-        (one.name, one.words or Reason(one.reason), _p(one.p), _p(p), *holds)
+        (one.name, one.words or Reason(one.reason), p_value(one.p), p_value(p), *holds)
         for one, p, holds in zip(found.tests, found.corrected, HOLDS, strict=True)
     ]
     says = (
@@ -169,12 +169,10 @@ def tables(found: Contagion) -> Iterator[Table]:
             "Assortativity of what is known of agents from before they heard anybody: where those in touch are alike, beware of "
             "homophily."
         )
-        traits = tuple((one.name.partition(": ")[2], one.words or Reason(one.reason), _p(one.p), _p(p)) for one, p in pairs)
+        traits = tuple(
+            (one.name.partition(": ")[2], one.words or Reason(one.reason), p_value(one.p), p_value(p)) for one, p in pairs
+        )
         yield Table("Alike before anything was heard?", says, ("trait", "found", "p", "corrected"), traits, secondary=True)
-
-
-def _p(p: float | None) -> str:
-    return "" if p is None else f"{p:.3f}"
 
 
 def _share(share: Estimate) -> str:

@@ -13,7 +13,7 @@ from contagium.sim.analysis.emotion.panel import Panel, panels
 from contagium.sim.analysis.emotion.regression import Lagged, lagged
 from contagium.sim.analysis.emotion.response import AFTER, REACH, Response, responses
 from contagium.sim.analysis.emotion.transfer import LEVEL, SURROGATES, WINDOW, Flow, Transfer, transfer
-from contagium.sim.analysis.tables import Table, number
+from contagium.sim.analysis.tables import Table, number, p_value
 from contagium.sim.log import Run
 
 NAMED = 5
@@ -134,7 +134,7 @@ def _alike(found: Emotional) -> Table:
         "Change of the distance between two agents from the first to the last third of the run, in pairs that hear each other "
         "less in pairs that do not: below 0, hearing goes with growing alike. Pairs alike from the start do not count."
     )
-    rows = [(c.axis, f"{c.pairs:,}", number(c.change, "+z.3f"), _p(c.p)) for c in (one.convergence for one in found.of)]
+    rows = [(c.axis, f"{c.pairs:,}", number(c.change, "+z.3f"), p_value(c.p)) for c in (one.convergence for one in found.of)]
     return Table("Do those who hear each other grow alike?", says, ("measure", "pairs", "change", "p"), tuple(rows))
 
 
@@ -162,11 +162,7 @@ def _flows(found: Emotional) -> Table:
 def _flow(of: Flow, form: str) -> tuple[str, str]:
     if of.value is None or of.chance is None:
         return "too few steps", ""
-    return f"{of.value:{form}} (by chance {of.chance:{form}})", _p(of.p)
-
-
-def _p(p: float | None) -> str:
-    return "" if p is None else f"{p:.3f}"
+    return f"{of.value:{form}} (by chance {of.chance:{form}})", p_value(of.p)
 
 
 def _responses(found: Emotional) -> Table:

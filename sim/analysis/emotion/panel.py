@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contagium.envs.rng import Streams
+from contagium.sim.analysis.places import places
 from contagium.sim.analysis.spread.epidemic import CASES, last_step, measure_of, moves
 from contagium.sim.log import LogError, Run
 
@@ -19,9 +20,6 @@ Ints = NDArray[np.int64]
 
 AXES = ("valence", "arousal", "distress")
 """The measures that are analysed where none are named, as far as the run has them."""
-
-SPARSE = 4
-"""Ids up to so many times their number are looked up in a table."""
 
 PRESSURE, PERSONA = "pressure", "persona"
 
@@ -95,9 +93,9 @@ def panels(run: Run, axes: Sequence[str] | None = None) -> dict[str, Panel]:
         return {}
     table = run.messages
     table = table if table["id"].is_monotonic_increasing else table.sort_values("id")
-    kept = (table["step"].to_numpy() < steps) & (_position(agents, table["sender"].to_numpy()) >= 0)
+    kept = (table["step"].to_numpy() < steps) & (places(agents, table["sender"].to_numpy()) >= 0)
     table = table if kept.all() else table[kept]
-    ids, at, speaker = table["id"].to_numpy(), table["step"].to_numpy(), _position(agents, table["sender"].to_numpy())
+    ids, at, speaker = table["id"].to_numpy(), table["step"].to_numpy(), places(agents, table["sender"].to_numpy())
     heard, hearer, source, message = _hearings(run, agents, steps, ids, speaker)
     pressed, begins = _pressure(run, agents, steps)
     shape, weight, cell, known = (len(agents), steps), heard["weight"], hearer * steps + heard["step"], source >= 0
@@ -132,7 +130,7 @@ def _hearings(run: Run, agents: Ints, steps: int, ids: Ints, speaker: Ints) -> t
     """
     heard = run.exposures
     heard = heard if heard["step"].is_monotonic_increasing else heard.sort_values("step", kind="stable")
-    message, hearer = _position(ids, heard["message"].to_numpy()), _position(agents, heard["agent"].to_numpy())
+    message, hearer = places(ids, heard["message"].to_numpy()), places(agents, heard["agent"].to_numpy())
     source = np.r_[speaker, -1][message]
     kept = (heard["step"].to_numpy() < steps) & (hearer >= 0) & (source != hearer)
     columns = {name: heard[name].to_numpy()[kept] for name in ("step", "weight")}
@@ -143,18 +141,6 @@ def distinct(codes: Ints) -> Ints:
     """The different ones among codes (m,), ascending; of millions far quicker than `np.unique`, which hashes them."""
     ranked = np.sort(codes)
     return ranked[np.r_[True, ranked[1:] != ranked[:-1]]] if len(ranked) else ranked
-
-
-def _position(ids: Ints, wanted: Ints) -> Ints:
-    """Where each of `wanted` (m,), 0 or more, stands among `ids`, ascending; −1 where it does not."""
-    if not len(ids) or not len(wanted):
-        return np.full(len(wanted), -1)
-    if (most := int(max(ids[-1], wanted.max()))) <= SPARSE * (len(ids) + len(wanted)):
-        place = np.full(most + 1, -1)  # a table is ten times quicker than millions of searches
-        place[ids] = np.arange(len(ids))
-        return place[wanted]
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    return np.where(ids[at] == wanted, at, -1)
 
 
 def _mean(cell: Ints, value: Floats, weight: Floats, shape: tuple[int, int]) -> Floats:

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contagium.sim.analysis.fit.likelihood import AXES, Rows, Values
+from contagium.sim.analysis.places import places
 from contagium.sim.analysis.spread.epidemic import chosen_strain, index_agents, last_step, moves
-from contagium.sim.analysis.spread.risk import doses, hearing
+from contagium.sim.analysis.spread.risk import doses, doses_of, hearing, sent
 from contagium.sim.log import LogError, Run
 
 S, I, R, E = range(4)  # noqa: E741
@@ -108,14 +109,15 @@ def course(run: Run, strain: str | None = None, kind: str = "case", affect: bool
     everyone = states(run, strain, kind, steps)
     told = run.agents[run.agents["detailed"] == 1].sort_values("id")
     agents = told["id"].to_numpy(np.int64)
-    sent, read = _sent(run, agents), doses(run, strain)
-    place = np.searchsorted(agents, sent["sender"])
-    good = np.isin(sent["id"], read[0]) if kind == "case" else np.ones(len(sent), dtype=bool)
+    said, dose, place = sent(run), doses_of(doses(run, strain), sent(run)["id"]), places(agents, sent(run)["sender"])
+    logged = (place >= 0) & (said["step"] < steps)
+    said, dose, place = said[logged], dose[logged], place[logged]
+    good = ~np.isnan(dose) if kind == "case" else np.ones(len(said), dtype=bool)
     state = everyone[:, agents]
     turn = np.diff(state, axis=0) != 0
-    turn[sent["step"][good], place[good]] = True
+    turn[said["step"][good], place[good]] = True
     parts = _received(run, strain, agents, everyone, turn)
-    case = state[sent["step"] + 1, place] == I
+    case = state[said["step"] + 1, place] == I
     return Course(
         size=run.size,
         kind=kind,
@@ -123,9 +125,9 @@ def course(run: Run, strain: str | None = None, kind: str = "case", affect: bool
         turn=turn,
         elapsed=_since(turn),
         **parts,
-        affect=_affect(run, sent, place, turn.shape) if affect else np.full((*turn.shape, 3), np.nan),
+        affect=_affect(run, said, place, turn.shape) if affect else np.full((*turn.shape, 3), np.nan),
         scale=_susceptibility(run, told),
-        said=_dose(read, sent["id"][case]),
+        said=dose[case],
     )
 
 
@@ -145,17 +147,6 @@ def states(run: Run, strain: str, kind: str, steps: int) -> NDArray[np.int8]:
         now = slice(begins[step], begins[step + 1])
         state[step + 1, agent[now]] = code[now]
     return state
-
-
-def _sent(run: Run, agents: NDArray[np.int64]) -> NDArray[np.void]:
-    """Messages of agents logged in detail: id, step, sender."""
-    sent = run.numbers("SELECT id, step, sender FROM message", [("id", "i8"), ("step", "i8"), ("sender", "i8")])
-    return sent[np.isin(sent["sender"], agents) & (sent["step"] <= last_step(run))]
-
-
-def _dose(read: tuple[NDArray[np.int64], Values], wanted: NDArray[np.int64]) -> Values:
-    """The dose of each message (k,), NaN where it has no good reading."""
-    return pd.Series(read[1], index=read[0]).reindex(wanted).to_numpy(np.float64)
 
 
 def _since(turn: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -197,19 +188,15 @@ def _received(
     }
 
 
-def _affect(run: Run, sent: NDArray[np.void], place: NDArray[np.int64], shape: tuple[int, int]) -> Values:
+def _affect(run: Run, said: NDArray[np.void], place: NDArray[np.int64], shape: tuple[int, int]) -> Values:
     """The affect each agent last showed before each step, (T, n, 3)."""
     shown = np.full((*shape, 3), np.nan)
     for k, axis in enumerate(AXES):
         for instrument in reversed(run.meta["axis_instruments"].get(axis, ())):
-            query = (
-                f"SELECT id, json_extract(scores, '$.{axis}') FROM reading WHERE instrument = ? AND channel = 'message'"
-                f" AND status = 'ok' AND json_type(scores, '$.{axis}') IN ('real', 'integer')"
-            )
-            found = run.numbers(query, [("id", "i8"), ("value", "f8")], (instrument,))
-            value = pd.Series(found["value"], index=found["id"]).groupby(level=0).first().reindex(sent["id"]).to_numpy()
+            read = run.read(instrument, axis).dropna(subset=["value"]).drop_duplicates("id")
+            value = np.append(read["value"].to_numpy(), np.nan)[places(read["id"].to_numpy(), said["id"])]
             good = ~np.isnan(value)
-            shown[sent["step"][good], place[good], k] = value[good]
+            shown[said["step"][good], place[good], k] = value[good]
     at = np.where(np.isnan(shown).any(axis=2), -1, np.arange(shape[0])[:, None])
     last = np.vstack([np.full((1, shape[1]), -1), np.maximum.accumulate(at, axis=0)[:-1]])
     found = shown[np.maximum(last, 0), np.arange(shape[1])]

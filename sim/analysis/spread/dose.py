@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.spread.epidemic import last_step
-from contagium.sim.analysis.spread.risk import at_risk, cause_window, hearing
+from contagium.sim.analysis.spread.risk import at_risk, cause_window
 from contagium.sim.analysis.tables import Reason, Table, counted, number
 from contagium.sim.log import Run
 from contagium.sim.observer.agreement import Measured, share, unmeasured
@@ -63,13 +62,9 @@ def dose_response(run: Run, strain: str | None = None, kind: str = "case") -> Do
 
     In the log of a large population few hear only agents that are logged in detail.
     """
-    table, heard, window = at_risk(run, strain, kind), hearing(run, strain), cause_window(run, strain)
-    missed = np.isnan(heard.dose)
-    stride = last_step(run) + window + 2
-    cells = np.unique(heard.agent[missed] * stride + heard.step[missed])
-    after = (cells[:, None] + np.arange(1, window + 1)).ravel()
-    known = ~np.isin(table["agent"].to_numpy(np.int64) * stride + table["step"].to_numpy(np.int64), after)
-    return from_table(table[known], window, int((~known).sum()))
+    table = at_risk(run, strain, kind)
+    known = table["unread"] == 0
+    return from_table(table[known], cause_window(run, strain), int((~known).sum()))
 
 
 def from_table(table: pd.DataFrame, window: int, unread: int = 0) -> DoseResponse:

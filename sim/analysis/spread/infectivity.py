@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.sim.analysis.trees.tree import Chains, places
+from contagium.sim.analysis.trees.tree import Chains
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,8 +75,7 @@ class Cases:
 def cases_of(found: Chains, size: int, last: int) -> Cases:
     """The cases of a run in arrays. size: agents. last: the last step done."""
     cases, links = found.cases, found.links
-    agent = cases["agent"].to_numpy(np.int64)
-    source, target = (places(agent, links[name].to_numpy(np.int64)) for name in ("source", "target"))
+    source, target = found.ends
     index, spontaneous = (cases[name].to_numpy(bool) for name in ("index", "spontaneous"))
     probability = links["probability"].to_numpy(np.float64)
     return Cases(cases["onset"].to_numpy(np.int64), index, spontaneous, source, target, probability, size, last)

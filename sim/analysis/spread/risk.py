@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from contagium.envs.message import SHOWN
 from contagium.sim.analysis.kept import kept
+from contagium.sim.analysis.places import places
 from contagium.sim.analysis.spread.epidemic import chosen_strain, last_step, onsets
 from contagium.sim.log import Run
 from contagium.sim.observer.observer import STATED, as_stated
@@ -46,7 +47,7 @@ def hearing(run: Run, strain: str | None = None) -> Hearing:
     rows = slice(None) if len(detailed) == run.size else exposures["agent"].isin(detailed).to_numpy()
     names = ("agent", "step", "source", "message", "weight")
     columns = {name: exposures[name].to_numpy()[rows] for name in names}
-    return Hearing(**columns, dose=_looked_up(*doses(run, strain), columns["message"]))
+    return Hearing(**columns, dose=doses_of(doses(run, strain), columns["message"]))
 
 
 @kept
@@ -76,12 +77,16 @@ def _read(run: Run, instrument: str, column: str) -> pd.DataFrame:
     return run.read(instrument, column).dropna(subset=["value"]).drop_duplicates("id").sort_values("id")
 
 
-def _looked_up(ids: NDArray[np.int64], values: NDArray[np.float64], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The value of each of `wanted` (m,) among `ids` (k,), ascending; NaN for one that is not there. Shape (m,)."""
-    if not len(ids):
-        return np.full(len(wanted), np.nan)
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    return np.where(ids[at] == wanted, values[at], np.nan)
+def doses_of(read: tuple[NDArray[np.int64], NDArray[np.float64]], wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The dose of each of the messages `wanted` (m,), NaN for one without a good reading. read: what `doses` gave. Shape (m,)."""
+    ids, found = read
+    return np.append(found, np.nan)[places(ids, wanted)]
+
+
+@kept
+def sent(run: Run) -> NDArray[Any]:
+    """Messages of the log: id, step, sender."""
+    return run.numbers("SELECT id, step, sender FROM message", [("id", "i8"), ("step", "i8"), ("sender", "i8")])
 
 
 def cause_window(run: Run, strain: str | None = None) -> int:
@@ -139,10 +144,10 @@ def at_risk(run: Run, strain: str | None = None, kind: str = "case", window: int
 
 def _acted(run: Run, strain: str, agents: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Whether each agent sent a message with a good reading in each step, (T, n)."""
-    sent = run.numbers("SELECT id, step, sender FROM message", [("id", "i8"), ("step", "i8"), ("sender", "i8")])
-    sent = sent[np.isin(sent["id"], doses(run, strain)[0]) & np.isin(sent["sender"], agents) & (sent["step"] < shape[0])]
+    said, who = sent(run), places(agents, sent(run)["sender"])
+    known = (places(doses(run, strain)[0], said["id"]) >= 0) & (who >= 0) & (said["step"] < shape[0])
     acted = np.zeros(shape, dtype=bool)
-    acted[sent["step"], np.searchsorted(agents, sent["sender"])] = True
+    acted[said["step"][known], who[known]] = True
     return acted
 
 

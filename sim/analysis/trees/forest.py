@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.estimate import Estimate, unknown
-from contagium.sim.analysis.trees.tree import Chains, cohorts, generations, places
+from contagium.sim.analysis.places import places
+from contagium.sim.analysis.trees.tree import Chains, cohorts, generations
 
 TREES = 200
 FEWEST = 20
@@ -43,7 +44,7 @@ def sample(found: Chains, trees: int | None = None) -> Sampled:
     Cases draw independently of each other. The same chains give the same trees. trees: at least 1.
     """
     agent, share = found.cases["agent"].to_numpy(np.int64), found.links["probability"].to_numpy(np.float64)
-    source, target = (places(agent, found.links[name].to_numpy(np.int64)) for name in ("source", "target"))
+    source, target = found.ends
     if trees is None:
         trees = 1 if np.all(share >= CERTAIN) else int(np.clip(AT_MOST // max(len(agent), 1), FEWEST, TREES))
     link = np.full((trees, len(agent)), -1, dtype=np.int32)
@@ -77,7 +78,7 @@ def descendants(sampled: Sampled) -> NDArray[np.int64]:
 def expected_descendants(found: Chains) -> NDArray[np.float64]:
     """Mean over all trees of the cases below each case, (n,): exact, for whom a case draws does not depend on whom it infects."""
     agent, onset = (found.cases[name].to_numpy(np.int64) for name in ("agent", "onset"))
-    source, target = (places(agent, found.links[name].to_numpy(np.int64)) for name in ("source", "target"))
+    source, target = found.ends
     order = np.argsort(target, kind="stable")
     source, target, share = source[order], target[order], found.links["probability"].to_numpy(np.float64)[order]
     below = np.zeros(len(agent))

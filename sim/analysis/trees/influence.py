@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.estimate import Estimate
+from contagium.sim.analysis.places import places
 from contagium.sim.analysis.trees.forest import Sampled, descendants, expected_descendants
-from contagium.sim.analysis.trees.tree import Chains, places
+from contagium.sim.analysis.trees.tree import Chains
 
 MOST = 5
 METHOD = "expected over trees, 95% of sampled trees"
@@ -33,7 +34,7 @@ class Influence:
 def agents(found: Chains, sampled: Sampled, most: int = MOST) -> tuple[Influence, ...]:
     """The agents with the most expected descendants, most first."""
     agent = found.cases["agent"].to_numpy(np.int64)
-    source = places(agent, found.links["source"].to_numpy(np.int64))
+    source, _ = found.ends
     direct = np.bincount(source, found.links["probability"].to_numpy(np.float64), minlength=len(agent))
     total = expected_descendants(found)
     top = [k for k in np.lexsort((agent, -direct, -total))[:most].tolist() if total[k] > 0]
@@ -77,12 +78,11 @@ def messages(found: Chains, sampled: Sampled, causes: pd.DataFrame, most: int = 
 
 def _linked(found: Chains, source: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.float64]:
     """The probability of the link that each candidate message (m,) belongs to."""
-    agent = found.cases["agent"].to_numpy(np.int64)
-    ends = [places(agent, found.links[name].to_numpy(np.int64)) for name in ("source", "target")]
-    key = ends[0] * len(agent) + ends[1]
+    size, ends = len(found.cases), found.ends
+    key = ends[0] * size + ends[1]
     order = np.argsort(key)
     probability = found.links["probability"].to_numpy(np.float64)[order]
-    return np.asarray(probability[np.searchsorted(key[order], source * len(agent) + target)])
+    return np.asarray(probability[np.searchsorted(key[order], source * size + target)])
 
 
 def _told(expected: float, sampled: NDArray[np.int64], cases: int) -> Estimate:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contagium.sim.analysis.estimate import Estimate, unknown
 from contagium.sim.analysis.trees.forest import Sampled, sample
-from contagium.sim.analysis.trees.tree import Chains, places
+from contagium.sim.analysis.trees.tree import Chains
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -79,8 +79,8 @@ def _spans(found: Chains, last: int) -> tuple[Integers, Integers, Integers]:
     Index cases are seeded at the end of step −1 and speak first in step 0, from which their intervals count like those of others,
     unless one of them caused a case in step 0.
     """
-    agent, onset = (found.cases[name].to_numpy(np.int64) for name in ("agent", "onset"))
-    source, target = (places(agent, found.links[name].to_numpy(np.int64)) for name in ("source", "target"))
+    onset = found.cases["onset"].to_numpy(np.int64)
+    source, target = found.ends
     begun = np.where(found.cases["index"], min(0, int(onset[target].min(initial=1)) - 1), onset)
     return onset[target] - begun[source], last - begun[source], source
 

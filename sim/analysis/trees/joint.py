@@ -18,7 +18,7 @@ from contagium.envs.compiled import compiled
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.trees.forest import CERTAIN, Sampled, sample
 from contagium.sim.analysis.trees.offspring import Counts
-from contagium.sim.analysis.trees.tree import Chains, places
+from contagium.sim.analysis.trees.tree import Chains
 
 BURN_IN = 30
 TREES = 100
@@ -37,7 +37,7 @@ def jointly(found: Chains, last: int, window: int, cohort: NDArray[np.bool_]) ->
     if begun.certain:
         return begun
     agent, share = found.cases["agent"].to_numpy(np.int64), found.links["probability"].to_numpy(np.float64)
-    source, target = (places(agent, found.links[name].to_numpy(np.int64)) for name in ("source", "target"))
+    source, target = found.ends
     free = np.flatnonzero(np.bincount(target, share < CERTAIN, minlength=len(agent)) > 0)
     order = np.argsort(target, kind="stable")
     start, end = (np.searchsorted(target[order], free, side=side) for side in ("left", "right"))

@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from contagium.envs.rng import Streams
+from contagium.sim.analysis.places import places
 from contagium.sim.analysis.spread.epidemic import chosen_strain, measure_of
-from contagium.sim.analysis.trees.tree import Chains, places
+from contagium.sim.analysis.trees.tree import Chains
 from contagium.sim.log import Run
 from contagium.sim.observer.agreement import Floats, Measured, measure, unmeasured
 

@@ -13,7 +13,7 @@ from contagium.sim.analysis.spread.epidemic import last_step
 from contagium.sim.analysis.trees.forest import Sampled
 from contagium.sim.analysis.trees.joint import jointly
 from contagium.sim.analysis.trees.offspring import MINIMUM_COUNTS, Counts, student_limit, surface
-from contagium.sim.analysis.trees.tree import Chains, chains, places
+from contagium.sim.analysis.trees.tree import Chains, chains
 from contagium.sim.log import Run
 
 MINIMUM_CASES = 5
@@ -84,7 +84,7 @@ def secondary_cases(found: Chains, last: int, window: int) -> NDArray[np.float64
     followed = _followed(found, last, window)
     cases, links = found.cases, found.links
     agent, onset = cases["agent"].to_numpy(np.int64), cases["onset"].to_numpy(np.int64)
-    source, target = (places(agent, links[name].to_numpy(np.int64)) for name in ("source", "target"))
+    source, target = found.ends
     within = onset[target] - onset[source] <= window
     caused = np.bincount(source[within], links["probability"].to_numpy(np.float64)[within], minlength=len(agent))
     return np.asarray(caused[_early(found) & followed], dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from contagium.agents.policy import name_of
 from contagium.sim.analysis.kept import kept
+from contagium.sim.analysis.places import places
 from contagium.sim.analysis.spread.epidemic import onsets
 from contagium.sim.log import Run
 
@@ -30,6 +32,13 @@ class Chains:
 
     cases: pd.DataFrame
     links: pd.DataFrame
+
+    @cached_property
+    def ends(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places in `cases` of the source and of the target of each link."""
+        agent = self.cases["agent"].to_numpy(np.int64)
+        source, target = (places(agent, self.links[name].to_numpy(np.int64)) for name in ("source", "target"))
+        return source, target
 
 
 @kept
@@ -87,13 +96,6 @@ def _known(run: Run, cases: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np
     known = (source >= 0) & (target >= 0) & (onset[source] < onset[target])
     message, share = causes["message"].to_numpy(np.int64), causes["probability"].to_numpy(np.float64)
     return source[known], target[known], message[known], share[known]
-
-
-def places(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The place in `keys` (n,) of each of `wanted` (m,), −1 for one that is not there and for negative ones. Shape (m,)."""
-    place = np.full(max(int(keys.max(initial=-1)), int(wanted.max(initial=-1))) + 2, -1)
-    place[keys[keys >= 0]] = np.flatnonzero(keys >= 0)
-    return place[np.maximum(wanted, -1)]
 
 
 def cohorts(onset: NDArray[np.int64]) -> list[slice]:
