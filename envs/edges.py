@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from contagium.envs import growth
+from contagium.envs.temporal import Chosen, Laid, Merged, Times
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -35,7 +36,8 @@ class Network:
     size: N ≥ 1. indptr: (N + 1,) int64; agent i hears source[indptr[i]:indptr[i + 1]], ascending. source: (E,) int32.
     weight: (E,) float64, positive, relative strength of hearing; where all are 1 it is one number shown E times (stride 0), which
     takes no memory. layers: names of the kinds of tie; layer: (E,) int8, the place in `layers` of each edge, None without layers.
-    Nobody hears itself, or another twice in a layer. `from_edges` takes edges in any order.
+    blocks: (N,) int64, the community that each agent was planted in, from 0; None: none were planted. times: when ties carry;
+    None: always. Nobody hears itself, or another twice in a layer. `from_edges` takes edges in any order.
     """
 
     size: int
@@ -44,6 +46,8 @@ class Network:
     weight: NDArray[np.float64]
     layer: NDArray[np.int8] | None = None
     layers: tuple[str, ...] = ()
+    blocks: NDArray[np.int64] | None = None
+    times: Times | None = None
 
     def __post_init__(self) -> None:
         _check_size(self.size)
@@ -61,6 +65,10 @@ class Network:
         if len(wrong):
             raise NetworkError(f"edge weights must be positive and finite, got {wrong[0]}")
         _check_layers(self.layer, self.layers)
+        if self.blocks is not None and (self.blocks.shape != (self.size,) or self.blocks.min() < 0):
+            raise NetworkError(f"blocks must be {self.size} numbers of at least 0, one for each agent")
+        if self.times is not None and len(self.times.tied(0)) != edges:
+            raise NetworkError(f"times must tell of each of {edges} edges, but tell of {len(self.times.tied(0))}")
         # Block by block: the targets of all edges at once would take more memory than the network.
         cuts = np.searchsorted(self.indptr, np.arange(BLOCK, edges, BLOCK))
         for first, last in pairwise([0, *np.unique(cuts).tolist(), self.size]):
@@ -102,7 +110,20 @@ class Network:
         """Whom `agent` hears, ascending; one it hears in several layers, as many times."""
         return self.source[self.indptr[agent] : self.indptr[agent + 1]]
 
-    @property
+    def tied(self, step: int) -> NDArray[np.bool_] | None:
+        """Which edges carry what is said at `step`, (E,); None: all."""
+        return None if self.times is None else self.times.tied(step)
+
+    def part(self, layer: str) -> tuple[Network, NDArray[np.int64]]:
+        """The ties of one layer as a network, and the place here of each of its edges. NetworkError: there is no such layer."""
+        if layer not in self.layers:
+            raise NetworkError(f"the network has no layer {layer}; it has {', '.join(self.layers) or 'none'}")
+        place = np.flatnonzero(self.layer == self.layers.index(layer))
+        times = None if self.times is None else Chosen(self.times, place)
+        indptr = np.searchsorted(place, self.indptr).astype(np.int64)
+        return Network(self.size, indptr, self.source[place], self.weight[place], blocks=self.blocks, times=times), place
+
+    @cached_property
     def flat(self) -> Network:
         """The network without layers: ties of a pair in several layers are one, with the sum of their weights."""
         if self.layer is None:
@@ -111,7 +132,9 @@ class Network:
         new[1:] = (np.diff(self.source) != 0) | (np.diff(self.target) != 0)
         first = np.flatnonzero(new)
         weight = np.add.reduceat(self.weight, first) if len(first) else self.weight
-        return Network(self.size, np.searchsorted(first, self.indptr).astype(np.int64), self.source[first], weight)
+        times = None if self.times is None else Merged(self.times, first)
+        indptr = np.searchsorted(first, self.indptr).astype(np.int64)
+        return Network(self.size, indptr, self.source[first], weight, blocks=self.blocks, times=times)
 
     @property
     def symmetric(self) -> bool:
@@ -166,7 +189,10 @@ class Network:
 
     @classmethod
     def from_layers(cls, networks: Mapping[str, Network]) -> Network:
-        """Networks of the same agents laid over each other; the names are the layers. Edges in different layers may coincide."""
+        """Networks of the same agents laid over each other; the names are the layers. Edges in different layers may coincide.
+
+        Blocks are those of the first that has some; each tie carries when it does in its own network.
+        """
         parts = list(networks.values())
         if not parts or len({part.size for part in parts}) > 1 or any(part.layers for part in parts):
             had = ", ".join(f"{name}: {part.size}" for name, part in networks.items()) or "none"
@@ -175,16 +201,46 @@ class Network:
             np.concatenate([getattr(part, name) for part in parts]) for name in ("source", "target", "weight")
         )
         layer = np.repeat(np.arange(len(parts)), [len(part.source) for part in parts])
-        return cls.from_edges(parts[0].size, source, target, weight, layer, tuple(networks))
+        laid = cls.from_edges(parts[0].size, source, target, weight, layer, tuple(networks))
+        times: Times | None = None
+        if any(part.times is not None for part in parts):
+            times = Laid(tuple((len(part.source), part.times) for part in parts), np.lexsort((layer, source, target)))
+        planted = [part.blocks for part in parts if part.blocks is not None]
+        return replace(laid, blocks=planted[0] if planted else None, times=times)
 
     @classmethod
-    def mutual(cls, indptr: NDArray[np.int64], other: NDArray[np.int32]) -> Network:
+    def mutual(cls, indptr: NDArray[np.int64], other: NDArray[np.int32], blocks: NDArray[np.int64] | None = None) -> Network:
         """From pairs that hear each other, each given once: row i holds other[indptr[i]:indptr[i + 1]], ascending."""
         indptr, source = growth.both_ways(indptr, other)
-        network = cls(len(indptr) - 1, indptr, source, _ones(len(source)))
+        network = cls(len(indptr) - 1, indptr, source, _ones(len(source)), blocks=blocks)
         # Known from how it was made; finding it out takes longer than making it.
         network.__dict__["hearers"] = indptr, source, None
         return network
+
+    @classmethod
+    def from_pairs(cls, size: int, one: ArrayLike, other: ArrayLike, blocks: NDArray[np.int64] | None = None) -> Network:
+        """From the two ends (m,) of ties heard both ways, each given once, in any order. NetworkError: a loop, or a tie twice."""
+        ends = np.asarray(one, dtype=np.int64), np.asarray(other, dtype=np.int64)
+        _check_ends(size, *ends)
+        key = np.minimum(*ends) * size + np.maximum(*ends)
+        key.sort()
+        wrong = np.flatnonzero(key // size == key % size)
+        if len(wrong):
+            raise NetworkError(f"no agent may hear itself, but agent {key[wrong[0]] % size} does")
+        twice = np.flatnonzero(np.diff(key) == 0)
+        if len(twice):
+            raise NetworkError(f"tie {key[twice[0]] // size} - {key[twice[0]] % size} is given twice")
+        indptr = np.searchsorted(key, np.arange(size + 1) * size)
+        key %= size
+        return cls.mutual(indptr, key.astype(np.int32), blocks)
+
+    @property
+    def ties(self) -> NDArray[np.int64]:
+        """For each edge, the number of its tie, (E,): an edge and the opposite one in the same layer are one tie."""
+        kind = 0 if self.layer is None else self.layer.astype(np.int64)
+        low, high = np.minimum(self.source, self.target), np.maximum(self.source, self.target)
+        number: NDArray[np.int64] = np.unique((low * self.size + high) * MOST_LAYERS + kind, return_inverse=True)[1]
+        return number
 
     @classmethod
     def from_rows(cls, size: int, rows: Sequence[Row], mutual: bool) -> Network:
