@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.agents.policy import Answer, Question, Setting
+from contagium.agents.policy import Answer, Deed, Question, Setting, nothing_to_undergo
 from contagium.envs.archive import Records
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
@@ -20,6 +20,7 @@ class Archived:
 
     speaks = True
     independent = True
+    undergoes: tuple[type[Deed], ...] = ()
 
     def __init__(self, path: str) -> None:
         self._records = Records(path)
@@ -46,3 +47,6 @@ class Archived:
     async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
         """No answers: who is on record cannot be asked."""
         return {}
+
+    def undergo(self, deed: Deed) -> None:
+        nothing_to_undergo(self, deed)

@@ -7,14 +7,16 @@ against the one before it, for each unit of valence.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from contagium.agents.mechanistic.affect import Affect, Feeling
-from contagium.agents.policy import Answer, Question, Setting
+from contagium.agents.mechanistic.affect import Affect, Feeling, Held, permitted
+from contagium.agents.policy import Answer, Clamp, Deed, Question, Release, Setting, nothing_to_undergo
+from contagium.agents.strains import refuse_gates
 from contagium.agents.strategies import Bandit, Draws, Energy, Imitation, Lesson
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
@@ -37,6 +39,7 @@ class Learning:
 
     speaks = False
     independent = False
+    undergoes: tuple[type[Deed], ...] = (Clamp, Release)
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Learning:
         self._surprise, self._recency, self._budget = surprise, recency, energy
 
     def begin(self, setting: Setting) -> None:
+        refuse_gates(setting)
         if len(setting.choices) < 2:
             raise ValueError("learning agents need something to choose, and this world offers talk alone: take env=commons")
         self._setting, agents = setting, setting.agents
@@ -61,7 +65,7 @@ class Learning:
         # The background stands last, where the strain −1 of all but index cases points.
         self._baseline = np.asarray([p.affect for p in (*setting.personas, setting.background)], dtype=np.float64)[strain]
         self._shows = (strain[:, None] == np.arange(len(setting.personas))).astype(np.float32)
-        self.feeling = Feeling.at(self._baseline.copy())
+        self.feeling, self._held = Feeling.at(self._baseline.copy()), Held(size)
         self.energy = np.full(size, np.nan if self._budget is None else self._budget.capacity / 2)
         self.strategy = self._rule.start(size, signals, len(setting.choices))
         self.expected = np.full(size, np.nan)
@@ -89,7 +93,7 @@ class Learning:
         act = Act.idle(agents, len(self._setting.axes))
         chance = self._affect.speaks(self.feeling.affect[rows], self._baseline[rows])
         act.says[:] = rng.uniform("learning:speak", step, agents) < chance
-        act.choice[:] = self._choose(rows, rng.uniform("learning:choose", step, agents))
+        act.choice[:] = self._choose(rows, rng.uniform("learning:choose", step, agents), observation.allowed)
         strength = self._setting.population.expressiveness[agents][:, None]
         act.expression[:, :3] = np.clip(self.feeling.affect[rows] * strength, -1, 1)
         act.expression[:, 3 : 3 + self._shows.shape[1]] = self._shows[rows]
@@ -99,14 +103,26 @@ class Learning:
         """No answers: they are numbers and have no words of their own."""
         return {}
 
-    def _choose(self, rows: Ints, draw: Floats) -> Ints:
+    def undergo(self, deed: Deed) -> None:
+        rows = np.searchsorted(self._setting.agents, deed.agents)
+        match deed:
+            case Clamp(affect=affect):
+                self._held.hold(rows, affect)
+                self.feeling.affect[rows] = self._held.apply(rows, self.feeling.affect[rows])
+            case Release():
+                self._held.release(rows)
+            case _:
+                nothing_to_undergo(self, deed)
+
+    def _choose(self, rows: Ints, draw: Floats, allowed: NDArray[np.bool_] | None) -> Ints:
         """What each feels now and, by that and its strategy, does."""
         valence, choices = self.feeling.affect[rows, 0], len(self._setting.choices)
         self._signals[rows, 0] = valence
         if self._budget is not None:
             self._signals[rows, 1] = 2 * self.energy[rows] / self._budget.capacity - 1
         scores = self._rule.scores(self.strategy[rows], self._signals[rows], choices)
-        below = self._affect.chooses(scores, np.arange(choices, dtype=np.float64), valence).cumsum(axis=1)
+        chance = self._affect.chooses(scores, np.arange(choices, dtype=np.float64), valence)
+        below = permitted(chance, allowed).cumsum(axis=1)
         self.choice[rows] = (draw[:, None] >= below[:, :-1]).sum(axis=1)
         return self.choice[rows]
 
@@ -157,7 +173,7 @@ class Learning:
         push[:, 0] += self._surprise * surprise
         susceptibility = self._setting.population.susceptibility[observation.agents]
         now = self._affect.step(self.feeling.take(rows), self._baseline[rows], heard, susceptibility, push, elapsed)
-        self.feeling.put(rows, now)
+        self.feeling.put(rows, replace(now, affect=self._held.apply(rows, now.affect)))
 
 
 def _draws(observation: Observation, some: Ints, rng: Streams) -> Draws:

@@ -42,7 +42,8 @@ class Memory(Protocol):
     `turn` begins a turn of an agent, `add` lets it remember something, `of` is what it remembers: notes, summary, the rest oldest
     first. Where `pending` is not None, whoever owns the memory may have it summed up and hand the result to `fold`.
 
-    `inoculate` pins a note, `wipe` forgets all but the notes, `clear` forgets everything of everybody.
+    `inoculate` pins a note, `forget_note` takes it away again, `wipe` forgets all but the notes, `condense` all but the notes and
+    a summary, `clear` forgets everything of everybody.
     """
 
     def turn(self, agent: int) -> None: ...
@@ -57,7 +58,11 @@ class Memory(Protocol):
 
     def inoculate(self, agent: int, text: str) -> None: ...
 
+    def forget_note(self, agent: int, text: str) -> None: ...
+
     def wipe(self, agent: int) -> None: ...
+
+    def condense(self, agent: int, summary: str) -> None: ...
 
     def clear(self) -> None: ...
 
@@ -114,7 +119,7 @@ class Window:
         self._most: dict[Kind, int] = {"read": read, "own": own, "news": news}
         self._characters, self._tokens = characters, tokens
         self._reserved = 0
-        self._minds: defaultdict[int, Mind] = defaultdict(Mind)
+        self._minds: dict[int, Mind] = defaultdict(Mind)
 
     def turn(self, agent: int) -> None:
         """What falls out of a window falls out by number and size, not by turns."""
@@ -153,9 +158,18 @@ class Window:
         mind.notes = notes
         self._fit(mind)
 
+    def forget_note(self, agent: int, text: str) -> None:
+        """Take a note away; nothing happens where there is none like it."""
+        mind = self._minds[agent]
+        mind.notes = tuple(note for note in mind.notes if note.text != text)
+
     def wipe(self, agent: int) -> None:
         """Forget all but the notes."""
         self._minds[agent] = Mind(self._minds[agent].notes)
+
+    def condense(self, agent: int, summary: str) -> None:
+        """Forget all but the notes and `summary`, cut as an entry is."""
+        self._minds[agent] = Mind(self._minds[agent].notes, (Entry("summary", "", summary[: self._characters]),))
 
     def clear(self) -> None:
         """Everybody forgets everything, the notes too."""

@@ -102,6 +102,63 @@ class Answer:
     digits: Mapping[str, float] | None = None
 
 
+@dataclass(frozen=True)
+class Wipe:
+    """These agents forget all but the notes they were given."""
+
+    agents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SumUp:
+    """These agents forget, in their next turn, all but their notes and a summary of the rest in their own words."""
+
+    agents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """These agents keep `text` in mind, before all else, until it is taken from them."""
+
+    agents: NDArray[np.int64]
+    text: str
+
+
+@dataclass(frozen=True)
+class Unpin:
+    """`text` is taken from these agents again."""
+
+    agents: NDArray[np.int64]
+    text: str
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """What these agents feel is held at `affect` (3,), in [-1, 1], on the axes where it is not NaN: do(affect)."""
+
+    agents: NDArray[np.int64]
+    affect: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Release:
+    """What these agents feel moves again by itself."""
+
+    agents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Immunise:
+    """From now on what these agents hear makes them take up a strain at `share` times the rate at which it would have."""
+
+    agents: NDArray[np.int64]
+    share: float
+
+
+Deed = Wipe | SumUp | Pin | Unpin | Clamp | Release | Immunise
+"""What an intervention does to agents."""
+
+
 class Policy(Protocol):
     """A mind for a group. `begin` is called once a run, `act` once a step with those of its agents whose turn it is.
 
@@ -113,6 +170,8 @@ class Policy(Protocol):
 
     `ask` puts a question to some of its agents between their turns. Each answers from what it is and remembers now, and neither
     question nor answer leaves a trace in it: a run goes the same way with and without. Who has no words is left out.
+
+    undergoes: the kinds of deeds that can be done to its agents, by `undergo`, between their turns.
     """
 
     @property
@@ -121,11 +180,21 @@ class Policy(Protocol):
     @property
     def independent(self) -> bool: ...
 
+    @property
+    def undergoes(self) -> tuple[type[Deed], ...]: ...
+
     def begin(self, setting: Setting) -> None: ...
 
     async def act(self, observation: Observation, rng: Streams) -> Act: ...
 
     async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]: ...
+
+    def undergo(self, deed: Deed) -> None: ...
+
+
+def nothing_to_undergo(policy: object, deed: Deed) -> None:
+    """What a policy does that undergoes nothing. TypeError, always."""
+    raise TypeError(f"agents of {type(policy).__name__} cannot undergo {type(deed).__name__}")
 
 
 NAMES = (

@@ -144,8 +144,11 @@ class Archive(World):
             getattr(sent, name)[here] = getattr(known, name)[at]
         return sent
 
-    def deliver(self, messages: Messages, act: Act, stops: Callable[[Exposures], NDArray[np.bool_]] | None = None) -> Exposures:
-        """As in every world, but a message stays on the board until it is heard for the last time."""
+    def deliver(self, messages: Messages, act: Act, delays: Callable[[Exposures], Ints] | None = None) -> Exposures:
+        """As in every world, but a message stays on the board until it is heard for the last time.
+
+        What is on record comes when the record says or never: ValueError, delays that ask for anything else.
+        """
         known, old = self._said(self.step), self.board
         here, at = _found(known.id, messages.id)
         last = np.full(len(messages), -1)
@@ -160,8 +163,11 @@ class Archive(World):
         words.update(new.text)
         board = Messages(**{name: np.r_[getattr(old, name)[stays], getattr(new, name)] for name in COLUMNS}, text=words)
         heard = self.hear(self.step, board, self._everyone)
-        if stops is not None:
-            heard = heard.take(~stops(heard))
+        if delays is not None:
+            late = delays(heard)
+            if np.any(late > 0):
+                raise ValueError("what is on record cannot be delayed")
+            heard = heard.take(late == 0)
         self.mail = Mail(board, heard, self.network.size)
         self.settled = self.consequence(act)
         self.step += 1

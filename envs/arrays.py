@@ -31,6 +31,7 @@ class ArrayEnv(VectorEnv[Floats, Any, NDArray[Any]]):
 
     Actions: a mapping of `expression` (N, D), `choice` (N,) whole numbers and, if not everybody speaks, `says` (N,); with
     flat=True one array (N, D + 1 + C) as in `View`: the expression, `says` if above 0, and a score for each of several choices.
+    Where the world limits choices, the info holds `choice_mask` (N, C), 1 for what each may choose; the rest counts as no choice.
 
     The agents share one world, so they begin together and are truncated together, after `max_steps`. Who is terminated before
     stays so, with reward 0. Once all are done, the next step ignores its actions and begins the next episode (autoreset mode
@@ -69,21 +70,23 @@ class ArrayEnv(VectorEnv[Floats, Any, NDArray[Any]]):
         super().reset(seed=seed)
         self._stage.begin(seed)
         self._over = False
-        return self._show(self._stage.observe(self._everyone)), {}
+        now = self._stage.observe(self._everyone)
+        return self._show(now), self._info(now)
 
     def step(self, actions: Any) -> tuple[Floats, NDArray[np.float64], Bools, Bools, dict[str, Any]]:
         if self._over is None:
             raise RuntimeError("no episode is being played: call reset first")
         never = np.zeros(self.num_envs, dtype=bool)
         if self._over:
-            return self.reset()[0], np.zeros(self.num_envs), never, never.copy(), {}
+            shown, info = self.reset()
+            return shown, np.zeros(self.num_envs), never, never.copy(), info
         playing = self._stage.live.copy()
         turn = np.flatnonzero(self._stage.active)
         act = self._view.read(turn, np.asarray(actions)[turn]) if self._flat else self._read(turn, actions)
         self._stage.play(act)
         now, over = self._stage.observe(self._everyone), self._stage.over
         self._over = over or not self._stage.live.any()
-        return self._show(now), np.where(playing, now.reward, 0.0), ~self._stage.live, never | over, {}
+        return self._show(now), np.where(playing, now.reward, 0.0), ~self._stage.live, never | over, self._info(now)
 
     def _read(self, turn: NDArray[np.int64], actions: Mapping[str, NDArray[Any]]) -> Act:
         """The act of those whose turn it is."""
@@ -96,14 +99,19 @@ class ArrayEnv(VectorEnv[Floats, Any, NDArray[Any]]):
                 raise ValueError(f"{name} must have shape {shape}, got {given.shape}")
         expression, choice, says = expression[turn], choice[turn], says[turn]
         rules = (
-            ("expression", expression, np.all((expression >= self._low) & (expression <= self._high), axis=1)),
+            ("expression", expression, (expression >= self._low) & (expression <= self._high)),
             ("choice", choice, (choice >= 0) & (choice < self._choices)),
             ("says", says, (says | 1) == 1),
         )
         for name, given, fits in rules:
-            if not np.all(fits):
-                raise ValueError(f"{name} of agent {turn[~fits][0]} is out of its space: {given[~fits][0]}")
+            if not fits.all():
+                first = np.argwhere(~fits)[0][0]
+                raise ValueError(f"{name} of agent {turn[first]} is out of its space: {given[first]}")
         return Act(turn, says == 1, expression, choice)
+
+    def _info(self, seen: Observation) -> dict[str, Any]:
+        mask = self._stage.mask(seen)
+        return {} if mask is None else {"choice_mask": mask}
 
     def _show(self, seen: Observation) -> Floats:
         """The observations of all agents."""
@@ -119,4 +127,5 @@ class ArrayEnv(VectorEnv[Floats, Any, NDArray[Any]]):
 
 def mean_read(inbox: Inbox) -> NDArray[np.float64]:
     """Mean expression of what each of n readers has before it, weighted by ties, (n, D); 0 where nothing is known."""
-    return np.nan_to_num(inbox.mean(inbox.messages.expression.shape[1]))
+    mean = inbox.mean(inbox.messages.expression.shape[1])
+    return np.where(np.isnan(mean), 0.0, mean)

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 KEPT_DRAWS = 2**22
 """Draws kept so that readers can be asked one by one without drawing a step anew for each (8 bytes each)."""
 
+EVERY_TIE = np.empty(0, dtype=np.bool_)
+
 INTERPRETED = 256
 """Readers up to whom reading is not worth the second that the compiler takes to start."""
 
@@ -71,10 +73,12 @@ class Forum(World):
         row[step - board.step[recent], board.sender[recent]] = recent
         net, most = self.network, len(readers) * self._reads
         draws = self._draw_of_edges(step), self._draw_of_members(step)
+        tied = self.tied(step)
+        tied = EVERY_TIE if tied is None else tied
         reader, post, weight = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.empty(most)
         select = compiled(_select) if len(readers) > INTERPRETED else _select
         count = select(
-            readers, net.indptr, net.source, net.weight, *draws, row, self._reads - self._board_reads, reader, post, weight
+            readers, net.indptr, net.source, net.weight, tied, *draws, row, self._reads - self._board_reads, reader, post, weight
         )
         reader, post, weight = reader[:count], post[:count], weight[:count]
         # Without gaps, as where everybody posts, a number is a sum, which is many times faster than looking it up.
@@ -108,6 +112,7 @@ def _select(
     indptr: Ints,
     source: NDArray[np.int32],
     weight: NDArray[np.float64],
+    tied: NDArray[np.bool_],
     draw: NDArray[np.uint32],
     members: Ints,
     row: NDArray[np.int32],
@@ -118,9 +123,10 @@ def _select(
 ) -> int:
     """Who reads which post, written to the first rows of `reader`, `post`, `tie`, sorted by reader and post; how many there are.
 
-    readers: (n,) agents. indptr, source, weight: whom each agent hears. draw: (E, ages); the `most` smallest along a reader's
-    edges are read. members: (N, b) age × N + member, read besides, with weight 1. row: (ages, N) row of the board, −1 where
-    there is no post. A post that came both ways is read once, with the weight of the tie.
+    readers: (n,) agents. indptr, source, weight: whom each agent hears. tied: (E,) which of these ties carry now, (0,) for all.
+    draw: (E, ages); the `most` smallest along a reader's edges are read. members: (N, b) age × N + member, read besides, with
+    weight 1. row: (ages, N) row of the board, −1 where there is no post. A post that came both ways is read once, with the weight
+    of the tie.
     """
     ages, flat = len(row), row.reshape(-1)
     key = np.empty(most + 1, dtype=np.uint32)
@@ -128,6 +134,8 @@ def _select(
     for k in range(len(readers)):
         agent, begin = readers[k], end
         for edge in range(indptr[agent], indptr[agent + 1]):
+            if len(tied) and not tied[edge]:
+                continue
             for age in range(ages):
                 at = row[age, source[edge]]
                 if at < 0 or most == 0 or (end - begin == most and draw[edge, age] >= key[most - 1]):

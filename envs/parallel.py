@@ -17,16 +17,32 @@ from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from contagium.envs.arrays import ArrayEnv
 from contagium.envs.commons import Commons
+from contagium.envs.companion import Companion
 from contagium.envs.dyads import Dyads
+from contagium.envs.follow import Follow
 from contagium.envs.forum import Forum
+from contagium.envs.library import Library
 from contagium.envs.message import Axes
 from contagium.envs.network import small_world
 from contagium.envs.rng import Streams
 from contagium.envs.spaces import View
 from contagium.envs.stage import MakePressure, MakeWorld, Stage
+from contagium.envs.tribunal import Tribunal
+from contagium.envs.watched import Watched
+from contagium.envs.workshop import Workshop
 from contagium.envs.world import Act, Observation, World
 
-WORLDS: dict[str, type[World]] = {"forum": Forum, "dyads": Dyads, "commons": Commons}
+WORLDS: dict[str, type[World]] = {
+    "forum": Forum,
+    "dyads": Dyads,
+    "commons": Commons,
+    "companion": Companion,
+    "follow": Follow,
+    "library": Library,
+    "tribunal": Tribunal,
+    "watched": Watched,
+    "workshop": Workshop,
+}
 Background = Callable[[Observation, Streams], Act]
 Env = TypeVar("Env", "WorldParallelEnv", "SingleAgentEnv", ArrayEnv)
 
@@ -35,8 +51,9 @@ class WorldParallelEnv(pettingzoo.ParallelEnv[str, Any, Any]):
     """A world for as many players as it has agents, named agent_0, agent_1, …
 
     All agents observe and act in each step. Who has no turn (`active` is 0) is shown no message yet, and its action is
-    ignored. All are truncated after `max_steps`. make_world, make_pressure: called at each reset with the streams of
-    the episode. slots, max_length, text: see `View`. seed: of the first episode, if `reset` gives none.
+    ignored. All are truncated after `max_steps`. Where the world limits choices, the info of each agent holds a `choice_mask`
+    (C,), 1 for what it may choose; what it may not counts as no choice. make_world, make_pressure: called at each reset with the
+    streams of the episode. slots, max_length, text: see `View`. seed: of the first episode, if `reset` gives none.
     """
 
     metadata = {"name": "contagium_v0", "render_modes": ["ansi"], "is_parallelizable": True}  # noqa: RUF012
@@ -99,7 +116,7 @@ class WorldParallelEnv(pettingzoo.ParallelEnv[str, Any, Any]):
         """Nothing is held open."""
 
     def _show(self, seen: Observation) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown, infos = self._view.show(seen, self._stage.active[seen.agents], self._stage.streams)
+        shown, infos = self._view.show(seen, self._stage.active[seen.agents], self._stage.streams, self._stage.mask(seen))
         return dict(zip(self.agents, shown, strict=True)), dict(zip(self.agents, infos, strict=True))
 
 
@@ -186,7 +203,7 @@ class SingleAgentEnv(gymnasium.Env[Any, Any]):
         return self._stage.render()
 
     def _show(self, seen: Observation) -> tuple[Any, dict[str, Any]]:
-        shown, infos = self._view.show(seen, self._stage.active[self._player], self._stage.streams)
+        shown, infos = self._view.show(seen, self._stage.active[self._player], self._stage.streams, self._stage.mask(seen))
         return shown[0], infos[0]
 
 

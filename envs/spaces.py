@@ -114,8 +114,11 @@ class View:
         expression = Box(self._low, self._high)
         return Dict(text=self._utterance, expression=expression, says=Discrete(2), choice=Discrete(max(1, choices)))
 
-    def show(self, seen: Observation, active: NDArray[np.bool_], streams: Streams) -> tuple[list[Any], list[dict[str, Any]]]:
-        """Observations and infos of the n agents of `seen`. active: (n,), whose turn it is; others' messages wait."""
+    def show(
+        self, seen: Observation, active: NDArray[np.bool_], streams: Streams, mask: NDArray[np.int8] | None = None
+    ) -> tuple[list[Any], list[dict[str, Any]]]:
+        """Observations and infos of the n agents of `seen`. active: (n,), whose turn it is; others' messages wait. mask: (n, C),
+        for the infos: which choices each may take."""
         n, inbox = len(seen.agents), seen.inbox
         waiting = np.diff(inbox.indptr)
         count = np.where(active, np.minimum(waiting, self._slots), 0)
@@ -126,7 +129,10 @@ class View:
             at = self._chosen(seen, streams)[at]
             at = at[np.lexsort((at, who))]
         unseen = zip(active.tolist(), (waiting - count).tolist(), strict=True)
-        infos = [{"active": turn, "unseen": left} for turn, left in unseen]
+        infos: list[dict[str, Any]] = [{"active": turn, "unseen": left} for turn, left in unseen]
+        if mask is not None:
+            for info, may in zip(infos, mask, strict=True):
+                info["choice_mask"] = may
         numbers = self._fill(seen, (who, slot), at, active)
         if not self.text:
             return list(np.concatenate([part.reshape(n, -1) for part in numbers], axis=1, dtype=np.float32)), infos
@@ -174,9 +180,12 @@ class View:
         return [(*texts, *[""] * (self._slots - len(texts))) for texts in read]
 
     def _situations(self, seen: Observation) -> list[str]:
-        """What a speaking agent is told, and the news of pressure, a line each."""
+        """What a speaking agent is told, what its last act brought about, and the news of pressure, a line each."""
         room = Utterance(SITUATION)
         told = [seen.describe(agent) for agent in seen.agents.tolist()]
+        if seen.news:
+            news = ("\n" + seen.news[agent] if agent in seen.news else "" for agent in seen.agents.tolist())
+            told = [text + new for text, new in zip(told, news, strict=True)]
         if seen.pressure is None:
             return [room.fit(text) for text in told]
         return [room.fit("\n".join((text, *seen.pressure.news(k)))) for k, text in enumerate(told)]

@@ -64,6 +64,14 @@ class Stage:
     def observe(self, agents: NDArray[np.int64]) -> Observation:
         return self.world.observe(agents, self._pressure)
 
+    def mask(self, seen: Observation) -> NDArray[np.int8] | None:
+        """Which of the world's choices each of n agents may take, 1 or 0, (n, C); None: a world that never limits them."""
+        if type(self.world).allowed is World.allowed:
+            return None
+        if seen.allowed is None:
+            return np.ones((len(seen.agents), len(self.world.choices)), dtype=np.int8)
+        return seen.allowed.astype(np.int8)
+
     def play(self, act: Act) -> None:
         self.said = self.world.send(act)
         self.world.deliver(self.said, act)

@@ -1,165 +1,43 @@
 """The world: who observes what, what an act brings about, who hears it. Arrays over agents, no minds.
 
 A subclass says how messages travel (`hear`), and, where it wants, from whom they can come (`sources`), who acts when (`active`),
-what a message answers (`answer`), what an act earns (`consequence`) and what a speaking agent is told of its situation
-(`describe`). The base class keeps the board of recent messages, builds observations and applies the rules of every world.
+what a message answers (`answer`), who may choose what (`allowed`), what an act brings about (`consequence`) and what a speaking
+agent is told of its situation (`describe`). The base class keeps the board of recent messages, builds observations and applies
+the rules of every world.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.envs.message import Axes, Channel, Exposures, Inbox, Mail, Messages
+from contagium.envs.message import Axes, Channel, Exposures, Mail, Messages
 from contagium.envs.network import Network
 from contagium.envs.pressure import Pressure
 from contagium.envs.rng import Streams
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a group of n agents sees at `step`.
-
-    agents: (n,) ascending ids. inbox: what they read now. pressure: what presses on them (None: nothing in this world).
-    reward: (n,) since the last act. terminated, truncated: (n,) bool. describe: agent id → its situation in words.
-    """
-
-    step: int
-    agents: NDArray[np.int64]
-    inbox: Inbox
-    pressure: Pressure | None
-    reward: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    describe: Callable[[int], str]
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """Moves between compartments, one row each, all shape (m,).
-
-    cause: the message that caused it, −1 if none; source: its sender.
-    origin, target: compartment names.
-    """
-
-    agent: NDArray[np.int64]
-    origin: NDArray[np.str_]
-    target: NDArray[np.str_]
-    cause: NDArray[np.int64]
-    source: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.agent)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an agent said it feels, in private.
-
-    feeling: its label; None where there is none. status: "ok"; "failed": what came back was no answer, and stands in `raw`;
-    "missing": nothing came back, and `raw` says why.
-    """
-
-    feeling: str | None
-    status: Literal["ok", "failed", "missing"] = "ok"
-    raw: str = ""
-
-
-@dataclass(frozen=True)
-class Act:
-    """What a group of n agents does.
-
-    agents: (n,) ids. says: (n,) bool, whether the agent sends a message. expression: (n, D) float32 on the run's axes,
-    NaN where only the text tells. choice: (n,) index into the world's `choices`, 0 where it has none, −1: no valid choice. text,
-    thought, report: by agent id; thought and report (a self-reported feeling) are private. missing: agent id → why its turn has
-    no result. latent: strain → transitions of the policy's own hidden state, where it has one; they are the truth the
-    observer never sees. counts: strain → compartment of that hidden state → agents of the group in it now, whose turn or not.
-    """
-
-    agents: NDArray[np.int64]
-    says: NDArray[np.bool_]
-    expression: NDArray[np.float32]
-    choice: NDArray[np.int64]
-    text: dict[int, str] = field(default_factory=dict)
-    thought: dict[int, str] = field(default_factory=dict)
-    report: dict[int, Report] = field(default_factory=dict)
-    missing: dict[int, str] = field(default_factory=dict)
-    latent: dict[str, Transitions] = field(default_factory=dict)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    @classmethod
-    def idle(cls, agents: NDArray[np.int64], axes: int) -> Act:
-        """Nobody says or does anything."""
-        n = len(agents)
-        nothing = np.full((n, axes), np.nan, dtype=np.float32)
-        return cls(agents, np.zeros(n, dtype=bool), nothing, np.zeros(n, dtype=np.int64))
-
-    @classmethod
-    def merge(cls, acts: Sequence[Act], axes: int) -> Act:
-        """The acts of disjoint groups as one, ordered by agent, so that the split into groups leaves no trace."""
-        if not acts:
-            return cls.idle(np.empty(0, dtype=np.int64), axes)
-        agents = np.concatenate([a.agents for a in acts])
-        ordered = bool(np.all(agents[1:] > agents[:-1]))
-        order = slice(None) if ordered else np.argsort(agents, kind="stable")
-        if not ordered and np.any(np.diff(agents[order]) == 0):
-            raise ValueError("an agent acts in two groups at once")
-        private: dict[str, dict[int, Any]] = {}
-        for name in ("text", "thought", "report", "missing"):
-            union = {key: value for act in acts for key, value in getattr(act, name).items()}
-            private[name] = dict(sorted(union.items()))
-        latent: dict[str, Transitions] = {}
-        for strain in sorted({s for a in acts for s in a.latent}):
-            latent[strain] = _join([a.latent[strain] for a in acts if strain in a.latent])
-        return cls(
-            agents[order],
-            np.concatenate([a.says for a in acts])[order],
-            np.concatenate([a.expression for a in acts])[order],
-            np.concatenate([a.choice for a in acts])[order],
-            latent=latent,
-            counts=_added([a.counts for a in acts]),
-            **private,
-        )
-
-
-def _join(parts: list[Transitions]) -> Transitions:
-    order = np.argsort(np.concatenate([p.agent for p in parts]), kind="stable")
-    names = ("agent", "origin", "target", "cause", "source")
-    return Transitions(*(np.concatenate([getattr(p, name) for p in parts])[order] for name in names))
-
-
-def _added(parts: Sequence[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
-    """Counts of disjoint groups, added up; compartments in the order in which groups name them."""
-    total: dict[str, dict[str, int]] = {}
-    for strain, counts in ((strain, counts) for part in parts for strain, counts in part.items()):
-        of = total.setdefault(strain, {})
-        for compartment, agents in counts.items():
-            of[compartment] = of.get(compartment, 0) + agents
-    return total
+from contagium.envs.turn import Act as Act
+from contagium.envs.turn import Consequence as Consequence
+from contagium.envs.turn import Observation as Observation
+from contagium.envs.turn import Report as Report
+from contagium.envs.turn import Transitions as Transitions
 
 
 def _texts(ids: NDArray[np.int64], sender: NDArray[np.int64], said: dict[int, str]) -> dict[int, str]:
     return {i: said[a] for i, a in zip(ids.tolist(), sender.tolist(), strict=True) if a in said}
 
 
-@dataclass(frozen=True)
-class Consequence:
-    """What an act brings: reward (N,), terminated (N,)."""
-
-    reward: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-
-
 class World(ABC):
     """A population's surroundings. Call `reset`, then in each step `observe`, `send`, `deliver`.
 
     settled: the consequence of the last act. network: who can hear whom. axes: the columns of expressions. memory: steps for
-    which a message can still be delivered. mail: what was heard and not yet read.
+    which a message can still be delivered. mail: what was heard and not yet read. choices: what agents do beside talking; the
+    first is harmless, and everybody may take it. roles: kinds of inhabitants, if any, and role (N,) the place of each agent's in
+    them. closed: (E,) bool, ties along which nothing is heard any more. heeds_ties: whether what is heard goes along ties at all.
+    layered: whether it tells layers of the network apart; otherwise `network` has none.
 
     `active`, `hear`, `sources`, `seen` and `said` depend on their arguments and the seed alone, not on how far the world has
     come: a schedule may call them ahead of it for single agents.
@@ -167,15 +45,20 @@ class World(ABC):
 
     choices: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
     channel: Channel = Channel.BOARD
+    heeds_ties: bool = True
+    layered: bool = False
 
     def __init__(self, network: Network, axes: Axes, memory: int = 1) -> None:
         if memory < 1:
             raise ValueError(f"memory must be at least 1 step, got {memory}")
-        self.network = network
+        # In most worlds one hears another or does not, in whatever layer.
+        self.network = network if self.layered else network.flat
         self.axes = axes
         self.memory = memory
         self._everyone = np.arange(network.size)
+        self.role = np.zeros(network.size, dtype=np.int64)
 
     def reset(self, streams: Streams) -> None:
         """Begin anew: no messages, nothing heard, step 0."""
@@ -183,6 +66,10 @@ class World(ABC):
         self.step = 0
         self.mail = Mail.none(len(self.axes), self.network.size)
         self.settled = Consequence(np.zeros(self.network.size), np.zeros(self.network.size, dtype=bool))
+        self.closed: NDArray[np.bool_] | None = None
+        self._late: list[Exposures] = []
+        self._since = self.settled
+        self._turned: tuple[int, NDArray[np.bool_]] | None = None
         self.start()
 
     @property
@@ -192,6 +79,8 @@ class World(ABC):
 
     def observe(self, agents: NDArray[np.int64], pressure: Pressure | None = None) -> Observation:
         """What `agents` (n,) see now. pressure: of all N agents."""
+        if (push := self._since.push) is not None:
+            pressure = Pressure.of_push(push) if pressure is None else pressure.pushing(push)
         return self.seen(self.step, agents, self.mail, None if pressure is None else pressure.take(agents))
 
     def seen(self, step: int, agents: NDArray[np.int64], mail: Mail, pressure: Pressure | None) -> Observation:
@@ -201,10 +90,12 @@ class World(ABC):
             agents=agents,
             inbox=mail.inbox(agents),
             pressure=pressure,
-            reward=self.settled.reward[agents],
+            reward=self._since.reward[agents],
             terminated=self.settled.terminated[agents],
             truncated=np.zeros(len(agents), dtype=bool),
             describe=self.describe,
+            news=self._since.news,
+            allowed=self.allowed(step, agents),
         )
 
     def send(self, act: Act) -> Messages:
@@ -217,6 +108,11 @@ class World(ABC):
         turn = self._turn()[act.agents]
         if not np.all(turn):
             raise ValueError(f"it is not the turn of agents {act.agents[~turn].tolist()}")
+        if (may := self.allowed(self.step, act.agents)) is not None and len(act.agents):
+            # What it may not choose is no valid choice. The act is the run's own, and the log tells what counted.
+            at = np.flatnonzero(act.choice >= 0)
+            barred = at[~may[at, act.choice[at]]]
+            act.choice[barred] = -1
         return self.said(self.step, act, self.mail)
 
     def said(self, step: int, act: Act, mail: Mail) -> Messages:
@@ -239,20 +135,22 @@ class World(ABC):
             text=_texts(ids, sender, act.text) if act.text else {},
         )
 
-    def deliver(self, messages: Messages, act: Act, stops: Callable[[Exposures], NDArray[np.bool_]] | None = None) -> Exposures:
+    def deliver(self, messages: Messages, act: Act, delays: Callable[[Exposures], NDArray[np.int64]] | None = None) -> Exposures:
         """Bring what is left in transit to its hearers, settle consequences, and move on to the next step.
 
-        stops: which of m exposures do not come about, (m,) bool.
+        delays: by how many steps each of m exposures comes late, (m,); −1: it never comes about.
         """
         # Who had no turn has not read yet: what it was told waits for it, however old.
         unread = self.mail.unread(self._turn())
-        kept = (self.board.step > self.step - self.memory) | np.isin(self.board.id, unread.message)
+        waiting = np.concatenate([unread.message, *(late.message for late in self._late)])
+        kept = (self.board.step > self.step - self.memory) | np.isin(self.board.id, waiting)
         board = self.board.take(kept).concat(messages)
         heard = self.hear(self.step, board, self._everyone)
-        if stops is not None:
-            heard = heard.take(~stops(heard))
+        if delays is not None or self._late:
+            heard = self._on_time(heard, np.zeros(len(heard), dtype=np.int64) if delays is None else delays(heard))
         self.mail = Mail(board, unread.concat(heard), self.network.size)
         self.settled = self.consequence(act)
+        self._since = self.settled.after(self._since, ~self._turn())
         self.step += 1
         return heard
 
@@ -265,6 +163,35 @@ class World(ABC):
         known = self.board.expression.copy()
         known[at] = np.where(np.isnan(known[at]), expression[present], known[at])
         self.mail = replace(self.mail, board=replace(self.board, expression=known))
+
+    def _on_time(self, heard: Exposures, delays: NDArray[np.int64]) -> Exposures:
+        """Those of `heard` (m,) that come at once, and those of earlier steps that come now."""
+        for steps in np.unique(delays[delays > 0]).tolist():
+            self._late.append(replace(heard.take(delays == steps), step=self.step + steps))
+        due = [late for late in self._late if late.step == self.step]
+        self._late = [late for late in self._late if late.step > self.step]
+        now = heard.take(delays == 0)
+        for late in due:
+            now = late.concat(now)
+        return now
+
+    def close(self, edges: NDArray[np.int64], closed: bool = True) -> None:
+        """From now on nothing is heard along these edges (places in `network.source`); closed=False: it is again."""
+        if self.closed is None:
+            self.closed = np.zeros(len(self.network.source), dtype=bool)
+        self.closed = self.closed.copy()
+        self.closed[edges] = closed
+
+    def tied(self, step: int) -> NDArray[np.bool_] | None:
+        """Which edges of the network carry what is said at `step`, (E,); None: all. `hear` lets nothing be heard along others."""
+        now = self.network.tied(step)
+        if self.closed is None:
+            return now
+        return ~self.closed if now is None else now & ~self.closed
+
+    def allowed(self, step: int, agents: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Which of the choices `agents` (n,) may take at `step`, (n, C); None: all. A choice not allowed counts as none."""
+        return None
 
     def start(self) -> None:  # noqa: B027
         """Set up private state; `self.streams` is there."""
@@ -302,6 +229,8 @@ class World(ABC):
 
     def _turn(self) -> NDArray[np.bool_]:
         """Whether it is the turn of each agent now, (N,)."""
-        turn = np.zeros(self.network.size, dtype=bool)
-        turn[self.active(self.step)] = True
-        return turn
+        if self._turned is None or self._turned[0] != self.step:
+            turn = np.zeros(self.network.size, dtype=bool)
+            turn[self.active(self.step)] = True
+            self._turned = self.step, turn
+        return self._turned[1]

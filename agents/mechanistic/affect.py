@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,39 @@ class Feeling:
     def put(self, rows: NDArray[np.int64], now: Feeling) -> None:
         """Write what some agents feel now into these arrays."""
         self.affect[rows], self.pending[rows], self.effort[rows] = now.affect, now.pending, now.effort
+
+
+class Held:
+    """What the affect of some of `size` agents is held at, whatever would move it: do(affect). Source: Pearl 2009."""
+
+    def __init__(self, size: int) -> None:
+        self._at = np.full((size, 3), np.nan)
+        self._any = False
+
+    def hold(self, rows: NDArray[np.int64], affect: Sequence[float]) -> None:
+        """Hold these rows at `affect` (3,), on the axes where it is not NaN; the others move freely."""
+        self._at[rows], self._any = affect, True
+
+    def release(self, rows: NDArray[np.int64]) -> None:
+        self._at[rows] = np.nan
+        self._any = not np.isnan(self._at).all()
+
+    def apply(self, rows: NDArray[np.int64], affect: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The affect (n, 3) of these rows (n,), as it is with what is held."""
+        if not self._any:
+            return affect
+        at = self._at[rows]
+        return np.where(np.isnan(at), affect, at)
+
+
+def permitted(chance: NDArray[np.float64], allowed: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Chances (n, C) of choices of which only those `allowed` (n, C) can be taken, the others' shared out in proportion."""
+    if allowed is None:
+        return chance
+    kept = np.where(allowed, chance, 0.0)
+    total = kept.sum(axis=1, keepdims=True)
+    evenly = allowed / allowed.sum(axis=1, keepdims=True)
+    return np.divide(kept, total, out=evenly, where=total > 0)
 
 
 @dataclass(frozen=True)

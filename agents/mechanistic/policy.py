@@ -9,14 +9,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.agents.mechanistic.affect import Affect, Feeling
+from contagium.agents.mechanistic.affect import Affect, Feeling, Held, permitted
 from contagium.agents.mechanistic.bank import Bank
 from contagium.agents.mechanistic.belief import Belief, Heard
 from contagium.agents.mechanistic.carriage import Carriage
 from contagium.agents.mechanistic.contagion import ContagionModel
 from contagium.agents.mechanistic.coupling import Coupling, History
 from contagium.agents.mechanistic.models import sir
-from contagium.agents.policy import Answer, Question, Setting
+from contagium.agents.policy import Answer, Clamp, Deed, Immunise, Question, Release, Setting, nothing_to_undergo
+from contagium.agents.strains import refuse_gates
 from contagium.envs.message import SHOWN, Inbox, row_pointer
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation, Transitions
@@ -32,6 +33,8 @@ class Mechanistic:
     preference, slant: of the choices of the world by name, 0 where not given: log-odds, and what a unit of valence times
     `affect.spillover` adds to them. bank: texts in which speaking agents hear what these express; None: messages without words.
     """
+
+    undergoes: tuple[type[Deed], ...] = (Clamp, Release, Immunise)
 
     def __init__(
         self,
@@ -56,13 +59,15 @@ class Mechanistic:
         self.independent = False
 
     def begin(self, setting: Setting) -> None:
+        refuse_gates(setting)
         self._setting = setting
         size, axes = len(setting.agents), setting.axes
         self._carriage = Carriage(self._model, setting)
         self._baseline = np.tile(np.asarray(setting.background.affect, dtype=np.float64), (size, 1))
         if setting.population.temperament is not None:
             self._baseline = np.clip(self._baseline + setting.population.temperament[setting.agents], -1.0, 1.0)
-        self._feeling = Feeling.at(self._baseline.copy())
+        self._feeling, self._held = Feeling.at(self._baseline.copy()), Held(size)
+        self._immunity: NDArray[np.float64] | None = None
         self._history = History.blank(size, len(axes.strains))
         # No time has passed at step 0: an index case shows its strain before it can recover, as everybody else does.
         self._acted = np.zeros(size, dtype=np.int64)
@@ -119,6 +124,20 @@ class Mechanistic:
         """No answers: they are numbers and have no words of their own."""
         return {}
 
+    def undergo(self, deed: Deed) -> None:
+        rows = np.searchsorted(self._setting.agents, deed.agents)
+        match deed:
+            case Clamp(affect=affect):
+                self._held.hold(rows, affect)
+                self._feeling.affect[rows] = self._held.apply(rows, self._feeling.affect[rows])
+            case Release():
+                self._held.release(rows)
+            case Immunise(share=share):
+                self._immunity = np.ones(len(self._setting.agents)) if self._immunity is None else self._immunity
+                self._immunity[rows] = share
+            case _:
+                nothing_to_undergo(self, deed)
+
     def _admit(self, rows: NDArray[np.int64], observation: Observation, rng: Streams) -> Observation:
         """The observation without the messages that opinions keep out."""
         if self._belief is None:
@@ -144,6 +163,8 @@ class Mechanistic:
         inbox, coupling = observation.inbox, self._coupling
         before = self._carriage.strength(rows) if coupling.fatigue or coupling.immunity else None
         susceptibility = self._setting.population.susceptibility[observation.agents]
+        if self._immunity is not None:
+            susceptibility = susceptibility * self._immunity[rows]
         scale = susceptibility[:, None] * coupling.hazard(self._feeling.affect[rows], self._history.take(rows))
         latent = self._carriage.step(rows, elapsed, scale, observation, rng)
         strength = self._carriage.strength(rows)
@@ -165,7 +186,7 @@ class Mechanistic:
         push = np.zeros((len(rows), 3)) if observation.pressure is None else observation.pressure.push
         susceptibility = setting.population.susceptibility[observation.agents]
         now = self._law.step(self._feeling.take(rows), baseline, heard, susceptibility, push, elapsed)
-        self._feeling.put(rows, now)
+        self._feeling.put(rows, replace(now, affect=self._held.apply(rows, now.affect)))
         return baseline
 
     def _believe(self, rows: NDArray[np.int64], observation: Observation, rng: Streams) -> None:
@@ -193,7 +214,7 @@ class Mechanistic:
         names = self._setting.choices
         preference = np.tile([self._preference.get(name, 0.0) for name in names], (len(rows), 1))
         slant = np.array([self._slant.get(name, 0.0) for name in names])
-        chance = self._law.chooses(preference, slant, self._feeling.affect[rows, 0])
+        chance = permitted(self._law.chooses(preference, slant, self._feeling.affect[rows, 0]), observation.allowed)
         draw = rng.uniform("choice", observation.step, observation.agents)
         act.choice[:] = np.minimum((chance.cumsum(axis=1) <= draw[:, None]).sum(axis=1), len(names) - 1)
 

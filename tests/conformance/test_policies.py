@@ -20,12 +20,20 @@ from contagium.agents.policy import Policy, Population, Question, Setting, name_
 from contagium.agents.scripted import Scripted
 from contagium.agents.speaking import Speaking
 from contagium.agents.strategies import Bandit, Energy
+from contagium.envs.commons import Commons
+from contagium.envs.companion import Companion
 from contagium.envs.dyads import Dyads
+from contagium.envs.follow import Follow
 from contagium.envs.forum import Forum
+from contagium.envs.library import Library
 from contagium.envs.message import Axes
 from contagium.envs.network import small_world
 from contagium.envs.pressure import PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.tribunal import Tribunal
+from contagium.envs.watched import Watched
+from contagium.envs.who import Place
+from contagium.envs.workshop import Workshop
 from contagium.envs.world import Act, World
 
 SIZE, STEPS, AXES = 18, 6, Axes(("spiral",))
@@ -59,16 +67,27 @@ POLICIES = [
     pytest.param(lambda: (Speaking(memory=NoMemory()), Parrot(0.5)), id="speaking-no-memory"),
 ]
 WORLDS = [pytest.param(partial(Forum, reads=4), id="forum"), pytest.param(partial(Dyads, redraw=3), id="dyads")]
+# Worlds in which there is something to choose.
+OFFERS: dict[str, Callable[..., World]] = {
+    "commons": Commons,
+    "companion": Companion,
+    "follow": Follow,
+    "library": Library,
+    "tribunal": Tribunal,
+    "watched": Watched,
+    "workshop": Workshop,
+}
 every = pytest.mark.parametrize("make", POLICIES)
 
 
-def setting(agents: Sequence[int], backend: Backend | None) -> Setting:
-    """The whole population, of whom `agents` belong to the policy."""
+def setting(agents: Sequence[int], backend: Backend | None, world: World | None = None) -> Setting:
+    """The whole population, of whom `agents` belong to the policy. world: what can be chosen in it may be chosen."""
     trait = np.exp(np.random.default_rng(4).normal(0, 0.4, SIZE))
     strain = np.where(np.isin(np.arange(SIZE), [2, 9]), 0, -1)
     population = Population(np.zeros(SIZE, dtype=np.int64), strain, trait, np.maximum(trait, 0.6))
     feelings = ("calm", "sad")
-    choices = () if backend else ("leave", "take")  # of no consequence in these worlds; models need not be asked
+    choices = () if backend else ("leave", "take")  # of no consequence in most worlds here; models need not be asked
+    choices = choices if world is None else world.choices
     return Setting(np.array(agents), population, AXES, (SPIRAL,), PLAIN, name_of, feelings, 2, backend, choices)
 
 
@@ -86,7 +105,7 @@ def play(
     policies = [(begun(make, part), np.array(part)) for part in parts]
     place = world(small_world(SIZE, Streams(1), 4, 0.2), AXES)
     place.reset(streams)
-    schedule = PressureSchedule(EVENTS, SIZE, np.array([2, 9]), streams)
+    schedule = PressureSchedule(EVENTS, Place(SIZE, np.array([2, 9])), streams)
     done = []
     for step in range(STEPS):
         pressure, active = schedule.due(step), place.active(place.step)
@@ -140,6 +159,28 @@ def test_acts_for_exactly_the_observed_agents(make: Making, world: Callable[...,
         assert set(act.text) <= set(act.agents[act.says].tolist())
         assert all(text and text.encode() for text in act.text.values())
         place.deliver(place.send(act), act)
+
+
+@every
+@pytest.mark.parametrize("world", OFFERS.values(), ids=OFFERS.keys())
+def test_what_is_chosen_is_allowed(make: Making, world: Callable[..., World]) -> None:
+    """Who speaks or acts takes one of the choices that are open to it; who has no result takes none."""
+    policy, backend = make()
+    streams, place = Streams(3), world(small_world(SIZE, Streams(1), 4, 0.2), AXES)
+    policy.begin(setting(range(SIZE), backend, place))
+    place.reset(streams)
+    taken: set[int] = set()
+    for _ in range(4):
+        observation = place.observe(place.active(place.step))
+        act = asyncio.run(policy.act(observation, streams))
+        some = np.flatnonzero(act.choice >= 0)
+        assert set(act.agents[act.choice < 0].tolist()) <= set(act.missing) or isinstance(backend, Flaky)
+        assert np.all(act.choice < len(place.choices))
+        if observation.allowed is not None:
+            assert observation.allowed[some, act.choice[some]].all()
+        taken |= set(act.choice[some].tolist())
+        place.deliver(place.send(act), act)
+    assert taken
 
 
 @every

@@ -30,6 +30,8 @@ def simulate(
     at every step; see `discrete.step_error` for what that costs. Both are the same law, and both record who caught it from
     whom. watch: told the time and the counts now and then. ValueError names what does not fit.
     """
+    if network.times is not None:
+        raise ValueError("ties that come and go are for worlds; an outbreak without messages takes ties that always carry")
     start = model.start(network.size, seeded)
     if dt is None:
         return continuous(model, network, start, until, streams, watch=watch)
