@@ -17,6 +17,7 @@ PARTS = (
     "contagium.agents.learning",
     "contagium.agents.mechanistic",
     "contagium.agents.memory",
+    "contagium.agents.retrieval",
     "contagium.agents.scripted",
     "contagium.agents.speaking",
     "contagium.agents.strategies",
@@ -26,8 +27,12 @@ PARTS = (
     "contagium.sim.harvest",
     "contagium.sim.intervention",
     "contagium.sim.observer.instruments",
+    "contagium.sim.observer.language.meaning",
 )
 """Modules, and packages, whose classes and functions are parts of scenarios. Elsewhere some write files or start programs."""
+
+FOREIGN = ("contagium.envs.foreign",)
+"""Of ours, but they run what their settings name: a stored scenario must be trusted for them as for other people's code."""
 
 TRUST = "CONTAGIUM_TRUST"
 """Environment variable: the user's own packages that stored scenarios may name as well, with commas between them."""
@@ -103,11 +108,16 @@ def _plain(key: object) -> str:
 def _is_ours(target: str) -> bool:
     """Whether a target is a public part of ours, not something that one of our modules imports from elsewhere."""
     module, _, name = target.rpartition(".")
-    if not any(f"{module}.".startswith(f"{part}.") for part in PARTS) or name.startswith("_"):
+    if not _within(module, PARTS) or _within(module, FOREIGN) or name.startswith("_"):
         return False
     with suppress(ScenarioError):  # what is not there cannot be called, and `build` says so
-        return str(getattr(_locate(target, ""), "__module__", "")).startswith("contagium.")
+        home = str(getattr(_locate(target, ""), "__module__", ""))
+        return home.startswith("contagium.") and not _within(home, FOREIGN)
     return True
+
+
+def _within(module: str, parts: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{part}.") for part in parts)
 
 
 def _locate(path: object, where: str) -> Callable[..., Any]:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from contagium.agents.backends.backend import Backend, Completion, PromptForm, Request
 from contagium.agents.memory import tokens
 from contagium.agents.policy import Policy
+from contagium.envs.when import Signs
 from contagium.sim.build import build
 from contagium.sim.interview import Interviews
-from contagium.sim.laboratory import instruments, prices, society
+from contagium.sim.laboratory import instruments, interveners, prices, society
 from contagium.sim.observer.instrument import Material
 from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Rounds
@@ -67,6 +68,7 @@ class _Wordy:
 async def estimate(scenario: Scenario) -> list[Estimate]:
     """What the run of a scenario asks of each of its models, from the scenario alone: no server is reached, no model loaded.
 
+    Nothing is read here: what waits for a sign in what agents say or for cases does not happen, and is not counted.
     ScenarioError says what does not fit.
     """
     stands: dict[str, _Wordy] = {}
@@ -82,6 +84,7 @@ async def estimate(scenario: Scenario) -> list[Estimate]:
     people = society(scenario, backends)
     asking = {name: spec for name, spec in scenario.observer.instruments.items() if spec.get("backend")}
     judges = instruments(scenario, people, stand, asking)
+    team = interveners(scenario, people, people.policies, stand)
     if not stands:
         return []
     interviews = Interviews(scenario.observer.interviews, people.streams)
@@ -93,11 +96,19 @@ async def estimate(scenario: Scenario) -> list[Estimate]:
     world = people.world
     world.reset(people.streams)
     parts = (world, people.policies, people.population, people.axes, people.streams, people.pressure, after_turn)
-    schedule = Rounds(*parts)
+    schedule = Rounds(*parts, team.shown)
+    size, followed = scenario.population.size, (*people.axes.strains, *scenario.observer.states)
+    unread, nobody = np.full(size, np.nan, dtype=np.float32), np.zeros(size, dtype=bool)
+    measures = (*people.axes.names, *scenario.observer.axes)
     for step in range(scenario.steps):
+        signs = Signs(step, dict.fromkeys(measures, unread), dict.fromkeys(followed, nobody))
+        people.pressure.heed(signs)
+        team.before(signs)
         act = await schedule.act(step)
         sent = world.send(act)
-        world.deliver(sent, act)
+        heard, _ = await team.transit(sent)
+        world.deliver(heard, act, team.late if team.delays else None)
+        team.take()
         for judge in judges:
             await judge.read(Material(step, sent, act.report, act.thought))
     return [_estimate(scenario, stand) for stand in stands.values()]

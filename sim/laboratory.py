@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from contagium.agents.backends.backend import Backend
 from contagium.agents.backends.budget import Budget, Caps, Price
@@ -22,14 +23,19 @@ from contagium.envs.message import Axes
 from contagium.envs.network import Network
 from contagium.envs.pressure import PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.trial import try_out
+from contagium.envs.who import Place
 from contagium.envs.world import World
-from contagium.sim.build import ScenarioError, build
+from contagium.sim.build import ScenarioError, build, first_error
 from contagium.sim.calls import Recorded
 from contagium.sim.footprint import must_fit
-from contagium.sim.intervention import Intervention
+from contagium.sim.intervention.base import Ground, Intervention, must_have_points
+from contagium.sim.intervention.hands import Hands
+from contagium.sim.intervention.scope import Scope, Scoped
+from contagium.sim.intervention.team import Team
 from contagium.sim.observer.instrument import Briefing, Instrument
 from contagium.sim.observer.observer import STATED, Observer
-from contagium.sim.populate import populate
+from contagium.sim.populate import populate, seeded
 from contagium.sim.sample import Sample
 from contagium.sim.scenario import GroupSpec, Scenario
 from contagium.sim.schedule import refusal
@@ -61,7 +67,8 @@ class Laboratory:
     models: tuple[Recorded, ...]
     backend: MakeBackend
     pressure: PressureSchedule
-    interventions: dict[str, Intervention]
+    place: Place
+    interventions: Team
     observer: Observer
 
     def name(self, agent: int) -> str:
@@ -94,10 +101,14 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
     makes = _Backends(scenario, budget, journal, notice)
     backends = tuple(None if spec is None else makes.of(spec, where) for where, spec in _asked(scenario))
     people = society(scenario, backends)
-    interventions = {n: build(s, f"intervention.{n}", name=n) for n, s in scenario.intervention.items()}
-    reason = refusal(people.world, people.policies, interventions) if scenario.run.schedule == "dataflow" else None
-    if reason is not None:
-        raise ScenarioError(f"run.schedule=dataflow: {reason}")
+    if scenario.run.schedule == "dataflow":
+        reason = refusal(people.world, people.policies, people.pressure, scenario.intervention)
+        if reason is not None:
+            raise ScenarioError(f"run.schedule=dataflow: {reason}")
+    followed = (*people.axes.strains, *scenario.observer.states)
+    with _refused():
+        people.pressure.must_be_known((*people.axes.names, *scenario.observer.axes), followed)
+    interventions = interveners(scenario, people, people.policies, makes.of)
     return Laboratory(
         scenario=scenario,
         directory=directory,
@@ -123,22 +134,28 @@ class Society(NamedTuple):
     world: World
     policies: tuple[Policy, ...]
     pressure: PressureSchedule
+    place: Place
 
 
 def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
     """Build what acts. backends: of each group. ScenarioError names what does not fit."""
     streams, size = Streams(scenario.seed), scenario.population.size
-    built: Network = build(scenario.network, "network", size=size, streams=streams)
-    network = built.flat  # in a world one hears another or does not, in whatever layer
+    built: Network = build(scenario.network, "network", size=size, streams=streams, part=partial(build, size=size))
+    network = built.flat  # layers are for worlds that tell them apart
     with _refused("persona, rivals, stances: "):
         axes = Axes(tuple(persona.name for persona in scenario.personas), scenario.stances)
-    population = populate(scenario, network, streams)
-    world: World = build(scenario.env, "env", network=network, axes=axes)
+    index = np.flatnonzero(seeded(scenario, network, streams) >= 0)
+    make = partial(build, scenario.env, "env", network=built, axes=axes, index=tuple(index.tolist()))
+    world: World = make()
+    if not type(world).__module__.startswith("contagium."):
+        with _refused("env: "):
+            try_out(make, streams)
+    population = populate(scenario, network, streams, world)
     policies = _policies(scenario, population, axes, world, backends)
     with _refused():
-        index = np.flatnonzero(population.strain >= 0)
-        pressure = PressureSchedule(scenario.pressure.events, size, index, streams)
-    return Society(streams, network, axes, population, world, policies, pressure)
+        place = Place(size, index, network, population.group, tuple(scenario.agents.groups), world.role, world.roles)
+        pressure = PressureSchedule(scenario.pressure.events, place, streams)
+    return Society(streams, network, axes, population, world, policies, pressure, place)
 
 
 def _observer(scenario: Scenario, people: Society, backend: MakeBackend) -> Observer:
@@ -157,14 +174,7 @@ def instruments(
     scenario: Scenario, people: Society, backend: MakeBackend, specs: Mapping[str, dict[str, Any]]
 ) -> list[Instrument]:
     """Instruments, begun, with the language models that each names under `backend`: one, or several by name."""
-    briefing = Briefing(
-        axes=people.axes,
-        personas=scenario.personas,
-        speaks=any(policy.speaks for policy in people.policies),
-        choices=people.world.choices,
-        items=scenario.observer.interviews,
-        streams=people.streams,
-    )
+    told = briefing(scenario, people)
     found = []
     for name, spec in specs.items():
         where, asks = f"observer.instruments.{name}", spec.get("backend") or {}
@@ -172,9 +182,77 @@ def instruments(
         models = {judge: backend(of, f"{where}.backend" + (f".{judge}" if judge else "")) for judge, of in named.items()}
         instrument: Instrument = build({k: v for k, v in spec.items() if k != "backend"}, where, name=name)
         with _refused(f"{where}: "):
-            instrument.begin(replace(briefing, backends=models))
+            instrument.begin(replace(told, backends=models))
         found.append(instrument)
     return found
+
+
+def briefing(scenario: Scenario, people: Society) -> Briefing:
+    """What instruments are told as they begin."""
+    return Briefing(
+        axes=people.axes,
+        personas=scenario.personas,
+        speaks=any(policy.speaks for policy in people.policies),
+        choices=people.world.choices,
+        items=scenario.observer.interviews,
+        streams=people.streams,
+    )
+
+
+def interveners(
+    scenario: Scenario, people: Society, policies: Sequence[Policy], backend: MakeBackend, measures: Sequence[str] | None = None
+) -> Team:
+    """The interventions of a scenario, begun. policies: of each group. measures: of what agents show, those known at each step;
+    None: all that the observer has. ScenarioError: one of them cannot work here."""
+    followed = people.axes.strains if measures is not None else (*people.axes.strains, *scenario.observer.states)
+    known = measures if measures is not None else (*people.axes.names, *scenario.observer.axes)
+    known = tuple(dict.fromkeys(known))
+    works = []
+    for name, spec in scenario.intervention.items():
+        where = f"intervention.{name}"
+        with _refused(f"{where}: "):
+            try:
+                of_scope, rest = Scope.split(spec)
+                scope = Scope.model_validate(of_scope)
+            except ValidationError as error:
+                raise ScenarioError(first_error(error, where)) from error
+            asks = rest.pop("backend", None)
+            made = build(rest, where)
+            if not isinstance(made, Intervention):
+                raise ValueError(f"an intervention must be an Intervention, got {type(made).__name__}")
+            work = Scoped(name, made, scope, people.place, people.streams)
+            work.must_be_known(known, followed)
+            model = None if asks is None else backend(asks, f"{where}.backend")
+            ground = _ground(scenario, people, policies, work, model, known)
+            must_have_points(ground, made)
+            made.begin(ground)
+        works.append(work)
+    with _refused("intervention: "):
+        return Team(works, Hands(people.world, policies, people.population.group))
+
+
+def _ground(
+    scenario: Scenario,
+    people: Society,
+    policies: Sequence[Policy],
+    work: Scoped,
+    model: Backend | None,
+    measures: tuple[str, ...],
+) -> Ground:
+    group = people.population.group
+    return Ground(
+        name=work.name,
+        among=work.can,
+        world=people.world,
+        axes=people.axes,
+        personas=scenario.personas,
+        population=people.population,
+        speaks=np.array([policy.speaks for policy in policies])[group],
+        undergoes=lambda deed: np.array([deed in policy.undergoes for policy in policies])[group],
+        model=model,
+        briefing=briefing(scenario, people),
+        measures=measures,
+    )
 
 
 def prices(scenario: Scenario) -> dict[str, Price]:
@@ -189,9 +267,8 @@ def _budget(scenario: Scenario) -> Budget:
 
 def _journal(scenario: Scenario, directory: Path) -> Journal | None:
     """The journal of a run that asks a language model."""
-    if all(spec is None for _, spec in _asked(scenario)) and not any(
-        p.get("backend") for p in scenario.observer.instruments.values()
-    ):
+    parts = (*scenario.observer.instruments.values(), *scenario.intervention.values())
+    if all(spec is None for _, spec in _asked(scenario)) and not any(part.get("backend") for part in parts):
         return None
     cache = scenario.calls.cache
     return Journal(directory / "journal.db", cache=Path(cache).expanduser() if cache else None)
@@ -202,6 +279,8 @@ def _refused(where: str = "") -> Iterator[None]:
     """What a part refuses, as a ScenarioError."""
     try:
         yield
+    except ScenarioError:
+        raise  # it names its key already
     except (ValueError, WeightsError) as error:
         raise ScenarioError(f"{where}{error}") from error
 

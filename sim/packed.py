@@ -30,7 +30,7 @@ LAYOUTS: dict[str, list[tuple[str, str]]] = {
 }
 """Columns by table. origin and target are places in `bulk.names`; transition_id counts from `bulk.first`."""
 
-WORDS = ("strain", "kind", "origin", "target", "name", "action")
+WORDS = ("strain", "kind", "origin", "target", "name", "action", "detail")
 """Columns that hold words, of which there are few."""
 
 
@@ -94,6 +94,8 @@ def _columns(table: str, row: tuple[Any, ...], words: dict[str, int], of: NDArra
         kept = slice(None) if of is None else np.isin(found["transition_id"], of[here])
         return {name: np.ascontiguousarray(column[kept]) for name, column in found.items()}
     fixed = {"step": np.int32(step), "strain": code[-2], "kind": code[-1], "name": code[0], "action": code[1]}
+    if table == "intervention":
+        fixed["detail"] = code[2]
     if table == "transition":
         found |= {"id": np.arange(first, first + count), "origin": code[found["origin"]], "target": code[found["target"]]}
     repeated = {name: np.full(count, value) for name, value in fixed.items() if name not in found}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from contagium.envs.message import Channel, Exposures, Messages, spans
 from contagium.envs.pressure import Pressure
 from contagium.envs.world import Act, Consequence, Transitions
 from contagium.sim.calls import INTERVIEW, Call
+from contagium.sim.intervention.hands import Done
 from contagium.sim.log import EventLog
 from contagium.sim.observer.case import COMPARTMENTS
 from contagium.sim.observer.instrument import Readings
@@ -105,6 +107,7 @@ class Recorder:
         columns = (paid, settled.reward[paid], settled.terminated[paid].astype(int))
         log.add("reward", [(step, *row) for row in zip(*(c.tolist() for c in columns), strict=True)])
         self._choices(step, act)
+        self._outcomes(step, settled)
         self._pressure(step, happened.pressure)
         log.add("call", [call.row() for call in calls if not call.interview])
         self._interviewed(step, happened.answers, [call for call in calls if call.interview])
@@ -130,14 +133,18 @@ class Recorder:
             faults = ",".join(name for call in made for name in call.outcome.faults)
             self._log.add("interview", [(step, agent, name, *said, model, len(made), attempts, faults, *tokens)])
 
-    def intervened(self, step: int, name: str, sent: Messages, stopped: NDArray[np.bool_]) -> None:
-        """An intervention withheld messages."""
-        agents, ids = sent.sender[stopped], sent.id[stopped]
-        if self._sample.everybody:
-            rows = zip(agents.tolist(), ids.tolist(), strict=True)
-            self._log.add("intervention", [(step, name, "withheld", agent, message) for agent, message in rows])
-        else:
-            self._bulk(step, "intervention", ("", ""), 0, (name, "withheld"), len(ids), {"agent": agents, "message": ids})
+    def intervened(self, step: int, done: Sequence[Done]) -> None:
+        """What interventions did. Of a large population the words that messages were given instead are not kept."""
+        for one in done:
+            agents = one.agents
+            if not self._sample.everybody:
+                ids = np.full(len(agents), -1) if one.messages is None else one.messages
+                named = (one.name, one.action, one.detail if isinstance(one.detail, str) else "")
+                self._bulk(step, "intervention", ("", ""), 0, named, len(agents), {"agent": agents, "message": ids})
+                continue
+            messages: list[int | None] = [None] * len(agents) if one.messages is None else one.messages.tolist()
+            rows = zip(agents.tolist(), messages, _details(one), strict=True)
+            self._log.add("intervention", [(step, one.name, one.action, *row) for row in rows])
 
     def _messages(self, sent: Messages, withheld: NDArray[np.bool_]) -> None:
         kept = np.flatnonzero(self._sample.detailed[sent.sender])
@@ -295,6 +302,15 @@ class Recorder:
         counts = np.bincount(np.where(act.choice < 0, len(names), act.choice), minlength=len(named))
         self._log.add("chosen", [(step, named[k], int(counts[k])) for k in range(len(named)) if k < len(names) or counts[k]])
 
+    def _outcomes(self, step: int, settled: Consequence) -> None:
+        """What the world says came of it: for each agent of the sample, and added up over everybody."""
+        for name, (agents, values) in settled.outcomes.items():
+            kept = self._sample.detailed[agents]
+            rows = zip(agents[kept].tolist(), values[kept].tolist(), strict=True)
+            self._log.add("outcome", [(step, agent, name, value) for agent, value in rows])
+            if len(agents):
+                self._log.add("outcome_sum", [(step, name, len(agents), float(values.sum()))])
+
     def _pressure(self, step: int, pressure: Pressure) -> None:
         for k, event in enumerate(pressure.names):
             pressed = np.flatnonzero(pressure.intensity[:, k] > 0)
@@ -308,3 +324,12 @@ class Recorder:
         counts = [(strain, "case", name, agents) for strain, name, agents in self._lab.observer.counts()]
         hidden = [(strain, "latent", name, agents) for strain, of in latent.items() for name, agents in of.items()]
         self._log.add("compartment", [(step, *row) for row in (*counts, *hidden)])
+
+
+def _details(one: Done) -> Sequence[str]:
+    """In what words, for each agent of a deed."""
+    if isinstance(one.detail, str):
+        return [one.detail] * len(one.agents)
+    if isinstance(one.detail, tuple):
+        return one.detail
+    return [] if one.messages is None else [one.detail[message] for message in one.messages.tolist()]

@@ -12,14 +12,13 @@ import numpy as np
 
 from contagium.agents.backends.backend import BackendError, Completion
 from contagium.agents.policy import Answer
-from contagium.envs.message import Exposures, Messages
 from contagium.envs.world import Act
 from contagium.sim.calls import Call
-from contagium.sim.intervention import Barrier, Transit
 from contagium.sim.interview import Interviews
 from contagium.sim.laboratory import Laboratory
 from contagium.sim.log import EventLog
 from contagium.sim.observer.instrument import Material
+from contagium.sim.observer.watch import Watch
 from contagium.sim.record import REFUSED, Happened, Recorder
 from contagium.sim.schedule import Dataflow, Rounds, Schedule
 
@@ -65,13 +64,15 @@ class Running:
         self._turns: deque[tuple[int, Counter[str]]] = deque()
         self._answered = False
         self._observing: asyncio.Task[None] | None = None
-        self._barriers = [barrier for barrier in lab.interventions.values() if isinstance(barrier, Barrier)]
+        self._team = lab.interventions
+        self._heedful = bool(self._team) or lab.pressure.heeds
+        self._watch = Watch(lab.observer, lab.population.size)
         # Where nobody acts on what is read, it is read while the next step is being spoken.
-        self._behind = not lab.interventions and all(policy.independent for policy in lab.policies)
+        self._behind = not self._heedful and all(policy.independent for policy in lab.policies)
         lab.world.reset(lab.streams)
         parts = (lab.world, lab.policies, lab.population, lab.axes, lab.streams, lab.pressure, self._interviews.ask)
         dataflow = lab.scenario.run.schedule == "dataflow"
-        self._schedule: Schedule = Dataflow(*parts, lab.scenario.steps) if dataflow else Rounds(*parts)
+        self._schedule: Schedule = Dataflow(*parts, lab.scenario.steps) if dataflow else Rounds(*parts, self._team.shown)
         self._recorder.seeded()
 
     async def step(self) -> Progress:
@@ -82,14 +83,19 @@ class Running:
         lab, world, began = self._lab, self._lab.world, time.perf_counter()
         lab.budget.check()
         step = world.step
+        if self._heedful:
+            signs = self._watch.signs(step)
+            lab.pressure.heed(signs)
+            self._team.before(signs)
         act = await self._schedule.act(step)
         await self._observed()
         calls = self._take_calls(step)
         self._stop_if_missing(act, calls)
         answers = self._interviews.take(step)
         sent = world.send(act)
-        withheld = self._intervene(sent)
-        exposures = world.deliver(sent.take(~withheld), act, self._stops if self._barriers else None)
+        heard, withheld = await self._team.transit(sent)
+        calls += self._take_calls(step)
+        exposures = world.deliver(heard, act, self._team.late if self._team.delays else None)
         happened = Happened(step, act, sent, withheld, exposures, world.settled, lab.pressure.due(step), answers)
         self._observing = asyncio.create_task(self._observe(happened, calls, began))
         if not self._behind or world.step == lab.scenario.steps:
@@ -108,6 +114,10 @@ class Running:
         lab, world, step = self._lab, self._lab.world, happened.step
         seen = await lab.observer.observe(self._material(happened, calls))
         world.annotate(happened.sent.id, seen.expression(lab.axes))
+        if self._heedful:
+            self._watch.see(happened.sent, seen)
+            self._team.after(happened.sent, seen)
+            self._recorder.intervened(step, self._team.take())
         exposed = lab.observer.hear(happened.exposures, int(world.board.id[0]) if len(world.board) else 0)
         calls = [*calls, *self._take_calls(step)]
         self._recorder.step(happened, seen, exposed, calls, time.perf_counter() - began)
@@ -183,20 +193,6 @@ class Running:
             if any(reason in REFUSED or reason.startswith("empty_") for reason in lost):
                 message += "; a resumed run asks again for what failed, but not for what was answered by nothing or a refusal"
             raise BackendError(message, reason="missing", fatal=True)
-
-    def _intervene(self, sent: Messages) -> np.ndarray:
-        """Which messages are withheld, (n,) bool; each intervention's doing is logged under its name."""
-        withheld = np.zeros(len(sent), dtype=bool)
-        for name, intervention in self._lab.interventions.items():
-            transit = Transit(self._lab.world.step, sent, self._lab.observer.is_case())
-            stopped = intervention.withhold(transit, self._lab.streams)
-            self._recorder.intervened(self._lab.world.step, name, sent, stopped)
-            withheld |= stopped
-        return withheld
-
-    def _stops(self, exposures: Exposures) -> np.ndarray:
-        """Which exposures do not come about, (m,) bool."""
-        return np.any([barrier.stops(exposures) for barrier in self._barriers], axis=0)
 
 
 def _listed(counts: Counter[str]) -> str:

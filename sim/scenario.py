@@ -55,12 +55,14 @@ class PopulationSpec(Strict):
 class GroupSpec(Strict):
     """A group of agents that share a policy.
 
-    size: how many; or share: their part of what is left once sized groups are filled. backend: the language model it asks.
+    size: how many; or share: their part of what is left once sized groups are filled. role: in worlds with roles, whose role its
+    agents have; None: any that no group names. backend: the language model it asks.
     """
 
     policy: Component
     size: Annotated[int, Field(ge=0)] | None = None
     share: Annotated[float, Field(gt=0)] | None = None
+    role: str | None = None
     backend: Component | None = None
 
     @model_validator(mode="after")
@@ -75,11 +77,23 @@ class AgentsSpec(Strict):
 
 
 class SeedingSpec(Strict):
-    """Index cases: `agents` by id, or `count` of them drawn at random or taken by degree (most hearers first)."""
+    """Index cases: `agents` by id, or `count` of them, at random, by degree (most hearers first), or all of one community.
+
+    community: which one, by number; None: drawn among those that are large enough. Each rival strain has `count` others, in a
+    community of its own that is drawn.
+    """
 
     count: Annotated[int, Field(ge=0)] = 1
-    method: Literal["random", "degree"] = "random"
+    method: Literal["random", "degree", "community"] = "random"
+    community: Annotated[int, Field(ge=0)] | None = None
     agents: tuple[int, ...] | None = None
+
+    @model_validator(mode="after")
+    def _community_is_used(self) -> SeedingSpec:
+        if self.community is not None and (self.method != "community" or self.agents is not None):
+            instead = "seeding.agents is given" if self.agents is not None else f"seeding.method is {self.method}"
+            raise ValueError(f"community: only with method=community and without agents, but {instead}")
+        return self
 
 
 class PressureSpec(Strict):
@@ -253,10 +267,11 @@ class Scenario(Strict):
         twice = [name for name in self.observer.states if name in {persona.name for persona in self.personas}]
         if twice:
             raise ValueError(f"observer.states: {twice[0]} is the name of a persona")
-        sized = sum(group.size or 0 for group in self.agents.groups.values())
+        groups = self.agents.groups.values()
+        sized = sum(group.size or 0 for group in groups)
         if sized > size:
             raise ValueError(f"agents.groups: sizes add up to {sized}, more than population.size ({size})")
-        if sized < size and all(group.share is None for group in self.agents.groups.values()):
+        if sized < size and all(group.share is None and group.role is None for group in groups):
             raise ValueError(f"agents.groups: sizes add up to {sized}, less than population.size ({size})")
         return self
 

@@ -14,7 +14,7 @@ from contagium.agents.policy import Policy, Population
 from contagium.envs.message import Axes, Mail, Messages
 from contagium.envs.pressure import Pressure, PressureSchedule
 from contagium.envs.rng import Streams
-from contagium.envs.world import Act, World
+from contagium.envs.world import Act, Observation, World
 
 AfterTurn = Callable[[Policy, NDArray[np.int64], int], Awaitable[None]]
 """Called with a policy, those of its agents who had their turn, and the step, before any of them has its next."""
@@ -33,7 +33,7 @@ class Schedule(Protocol):
         """Stop the turns that are under way."""
 
 
-def refusal(world: World, policies: Sequence[Policy], interventions: Collection[str]) -> str | None:
+def refusal(world: World, policies: Sequence[Policy], pressure: PressureSchedule, interventions: Collection[str]) -> str | None:
     """Why these cannot run as dataflow, in one line; None where they can. interventions: names."""
     kind = type(world)
     if kind.sources is World.sources or kind.consequence is not World.consequence:
@@ -41,6 +41,8 @@ def refusal(world: World, policies: Sequence[Policy], interventions: Collection[
     for policy in policies:
         if not policy.independent:
             return f"agents of {type(policy).__name__} act as a group, so that none can go ahead"
+    if pressure.heeds:
+        return "a pressure event waits for what agents show, so that nobody can go ahead"
     if interventions:
         return f"the intervention {next(iter(interventions))} looks at everybody after each step, so that nobody can go ahead"
     return None
@@ -64,7 +66,24 @@ class _Turns:
 
 
 class Rounds(_Turns):
-    """All groups observe and act at the same time, and the next step begins when the last of them is done."""
+    """All groups observe and act at the same time, and the next step begins when the last of them is done.
+
+    shown: what interventions make of what agents see.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        policies: Sequence[Policy],
+        population: Population,
+        axes: Axes,
+        streams: Streams,
+        pressure: PressureSchedule,
+        after_turn: AfterTurn,
+        shown: Callable[[Observation], Observation] = lambda seen: seen,
+    ) -> None:
+        super().__init__(world, policies, population, axes, streams, pressure, after_turn)
+        self._shown = shown
 
     # What pressed on agents that have had no turn since: it waits for them, as messages do.
     _missed: Pressure | None = None
@@ -85,7 +104,7 @@ class Rounds(_Turns):
         """Nothing is under way between steps."""
 
     async def _turn(self, policy: Policy, agents: NDArray[np.int64], pressure: Pressure) -> Act:
-        seen = self._world.observe(agents, pressure)
+        seen = self._shown(self._world.observe(agents, pressure))
         act = await policy.act(seen, self._streams)
         await self._after_turn(policy, agents, seen.step)
         return act

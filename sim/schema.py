@@ -97,6 +97,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "choice": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "choice TEXT"),
     "chosen": ("step INTEGER NOT NULL", "choice TEXT", "agents INTEGER NOT NULL"),
+    "outcome": ("step INTEGER NOT NULL", "agent INTEGER NOT NULL", "name TEXT NOT NULL", "value REAL NOT NULL"),
+    "outcome_sum": ("step INTEGER NOT NULL", "name TEXT NOT NULL", "agents INTEGER NOT NULL", "total REAL NOT NULL"),
     "pressure": (
         "step INTEGER NOT NULL",
         "event TEXT NOT NULL",
@@ -111,6 +113,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "action TEXT NOT NULL",
         "agent INTEGER",
         "message INTEGER",
+        "detail TEXT NOT NULL",
     ),
     "call": (
         "step INTEGER NOT NULL",

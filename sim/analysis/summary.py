@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contagium.sim.analysis import tallies
 from contagium.sim.analysis.failures import Failures
 from contagium.sim.analysis.findings import Findings, Spread, find
 from contagium.sim.analysis.spread.adoption import COPIED, NO_TEXT, OWN_WORDS
@@ -44,6 +45,7 @@ def summarise(run: Run, found: Findings | None = None, more: Study | None = None
         "strains": {name: _strain(of, found.steps) for name, of in found.strains.items()},
         **told(more),
         "adoption": {key: int(how.get(key, 0)) for key in (OWN_WORDS, COPIED, NO_TEXT)},
+        **tallies.told(run),
         "messages": int(steps["messages"].sum()),
         "exposures": int(steps["exposures"].sum()),
         "missing_turns": int(steps["missing"].sum()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from contagium.agents.policy import Answer, Policy, Question, Setting
+from contagium.agents.policy import Answer, Deed, Policy, Question, Setting
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
 
@@ -24,6 +24,10 @@ class Around:
     def independent(self) -> bool:
         return self._policy.independent
 
+    @property
+    def undergoes(self) -> tuple[type[Deed], ...]:
+        return self._policy.undergoes
+
     def begin(self, setting: Setting) -> None:
         self._policy.begin(setting)
 
@@ -32,3 +36,6 @@ class Around:
 
     async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
         return await self._policy.ask(agents, question, step, rng)
+
+    def undergo(self, deed: Deed) -> None:
+        self._policy.undergo(deed)

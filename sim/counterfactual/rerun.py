@@ -72,8 +72,8 @@ class Arm:
         if self.source is None:
             return None
         if self.target is None:
-            return {"_target_": f"{ROOM}.Silence", "agent": self.source, "start": self.step}
-        return {"_target_": f"{ROOM}.Cut", "source": self.source, "target": self.target, "start": self.step}
+            return {"_target_": f"{ROOM}.cut.Silence", "agent": self.source, "start": self.step}
+        return {"_target_": f"{ROOM}.cut.Cut", "source": self.source, "target": self.target, "start": self.step}
 
 
 def arm_of(text: str) -> Arm:

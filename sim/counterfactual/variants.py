@@ -5,34 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contagium.agents.backends.backend import Backend, BackendError, Request, Sampling, Turn
+from contagium.agents.backends.backend import Backend
 from contagium.agents.mechanistic.bank import from_file
-from contagium.agents.memory import tokens
-from contagium.agents.replies import REFUSED, one_line
 from contagium.envs.rng import Streams
 from contagium.sim.counterfactual.cases import Case, Heard, earlier, others
 from contagium.sim.counterfactual.sign import Sign
 from contagium.sim.counterfactual.tape import Swaps
 from contagium.sim.reading import Run
+from contagium.sim.wording import in_other_words, unable
 
 MASKED, NEUTRAL, PARAPHRASED, PLACEBO = "masked", "neutral", "paraphrased", "placebo"
 VARIANTS = (MASKED, NEUTRAL, PARAPHRASED, PLACEBO)
 
 TRIED = 6
 """Texts of a sender, and posts of the laboratory, among which a neutral one is looked for."""
-
-SAY_AGAIN = "Say this message in other words. Keep what it means and how it feels. Answer with the new message alone."
-TRIALS = (
-    (
-        "The meeting was moved from Monday to Thursday because the large room is being painted.",
-        ("meeting", "monday", "thursday", "paint"),
-    ),
-    (
-        "Our train to Lisbon leaves at seven, so please bring the tickets and two umbrellas.",
-        ("train", "lisbon", "ticket", "umbrella"),
-    ),
-)
-"""Sentences that a model must be able to say in other words, and words most of which any wording of them keeps."""
 
 
 @dataclass(frozen=True)
@@ -109,34 +95,9 @@ class Variants:
         if heard.text is None:
             return _change(PARAPHRASED, [heard], reason="the message has no words")
         if backend.model not in self._able:
-            self._able[backend.model] = await _unable(backend, self._streams)
+            self._able[backend.model] = await unable(backend, self._streams)
         if (reason := self._able[backend.model]) is not None:
             return _change(PARAPHRASED, [heard], reason=reason)
         seed = self._streams.integer("counterfactual paraphrase", heard.message)
-        said, reason = await _in_other_words(backend, heard.text, seed, case.agent, case.onset)
+        said, reason = await in_other_words(backend, heard.text, seed, case.agent, case.onset)
         return _change(PARAPHRASED, [heard], said, reason)
-
-
-async def _unable(backend: Backend, streams: Streams) -> str | None:
-    """Why a model is not to be trusted with paraphrases: it did not keep what a plain sentence says. None where it did."""
-    for k, (sentence, words) in enumerate(TRIALS):
-        said, reason = await _in_other_words(backend, sentence, streams.integer("counterfactual trial", k), -1, -1)
-        if reason is not None or said is None or sum(word in said.lower() for word in words) < len(words) - 1:
-            return f"{backend.model} cannot say a plain sentence in other words" + (f": {reason}" if reason else "")
-    return None
-
-
-async def _in_other_words(backend: Backend, text: str, seed: int, agent: int, step: int) -> tuple[str | None, str | None]:
-    """A text said in other words by a model, or why there is none."""
-    chat = (Turn("system", SAY_AGAIN), Turn("user", text))
-    sampling = Sampling(max_tokens=max(32, 2 * tokens(text)))
-    try:
-        reply = await backend.complete(Request(chat, sampling, seed, purpose="paraphrase", agent=agent, step=step))
-    except BackendError as error:
-        if error.fatal:
-            raise
-        return None, error.reason
-    said = one_line(reply.text)
-    if reply.stop in REFUSED or not said:
-        return None, reply.stop if reply.stop in REFUSED else "an empty reply"
-    return (said, None) if said.casefold() != one_line(text).casefold() else (None, "it repeated the message")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,7 @@ class Briefing:
     streams: Streams = field(default_factory=lambda: Streams(0))
 
 
+@runtime_checkable
 class Instrument(Protocol):
     """Turns what was said or done into readings.
 

@@ -52,7 +52,7 @@ SCENARIO = {
     "background": {"name": "plain", "text": "You are plain.", "examples": ["Lunch is at noon.", "The bus was late."]},
     "seeding": {"agents": [0, 3]},
     "pressure": {"events": {"refusal": {"at": [2], "targets": [1, 2, 4], "text": "Refused.", "effect": {"valence": -0.5}}}},
-    "intervention": {"quarantine": {"_target_": "contagium.sim.intervention.Quarantine", "share": 0.5, "start": 4}},
+    "intervention": {"quarantine": {"_target_": "contagium.sim.intervention.quarantine.Quarantine", "share": 0.5, "start": 4}},
     "observer": {
         "instruments": {
             "expression": {"_target_": "contagium.sim.observer.instruments.expression.Expression"},

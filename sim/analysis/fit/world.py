@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contagium.agents.backends.backend import Backend
 from contagium.agents.mechanistic.affect import Affect
 from contagium.agents.mechanistic.carriage import Carriage
 from contagium.agents.mechanistic.contagion import ContagionModel
 from contagium.agents.mechanistic.policy import Mechanistic
-from contagium.agents.policy import Setting
+from contagium.agents.policy import Answer, Deed, Policy, Question, Setting, nothing_to_undergo
 from contagium.envs.rng import Streams
+from contagium.envs.when import Signs
 from contagium.envs.world import Act, Observation
 from contagium.sim.analysis.fit.compose import Rates
 from contagium.sim.build import ScenarioError, build, must_be_ours
-from contagium.sim.intervention import Intervention, Transit
-from contagium.sim.laboratory import Society, called, society
+from contagium.sim.intervention.team import Team
+from contagium.sim.laboratory import Society, called, interveners, society
 from contagium.sim.log import Run
 from contagium.sim.scenario import Scenario, make_scenario
 
@@ -55,11 +57,15 @@ class Curves:
 
 @dataclass(frozen=True)
 class Stage:
-    """A world with its network and index cases, on which epidemics of mechanistic agents are played."""
+    """A world with its network and index cases, on which epidemics of mechanistic agents are played.
+
+    team: the interventions, for these policies. felt: whether any of them works on agents themselves.
+    """
 
     scenario: Scenario
     people: Society
-    interventions: tuple[Intervention, ...]
+    team: Callable[[Sequence[Policy]], Team]
+    felt: bool
 
     async def play(self, rates: Rates, streams: Streams, steps: int) -> Curves:
         """One epidemic. streams: of what is read and what happens; network and index cases are those of the scenario."""
@@ -68,27 +74,30 @@ class Stage:
         people.world.reset(streams)
         # Of several strains the first is followed, the one that was fitted.
         strain, code = people.axes.strains[0], rates.model.code("I")
+        team, nobody = self.team((mind,)), np.zeros(size, dtype=bool)
         ever = people.population.strain == 0
+        showing = ever.copy()
         index, prevalence, cases = int(ever.sum()), np.zeros(steps, dtype=np.int64), np.zeros(steps, dtype=np.int64)
         for step in range(steps):
-            seen = people.world.observe(people.world.active(step), people.pressure.due(step))
+            signs = Signs(step, {}, {name: showing if name == strain else nobody for name in people.axes.strains})
+            people.pressure.heed(signs)
+            team.before(signs)
+            seen = team.shown(people.world.observe(people.world.active(step), people.pressure.due(step)))
             act = await mind.act(seen, streams)
             moved = act.latent.get(strain)
             if moved is not None:
                 ever[moved.agent[moved.target == "I"]] = True
             showing = mind.compartment[:, 0] == code
-            sent = people.world.send(act)
-            kept = np.ones(len(sent), dtype=bool)
-            for intervention in self.interventions:
-                kept &= ~intervention.withhold(Transit(step, sent, showing), streams)
-            people.world.deliver(sent.take(kept), act)
+            heard, _ = await team.transit(people.world.send(act))
+            people.world.deliver(heard, act, team.late if team.delays else None)
+            team.take()
             prevalence[step], cases[step] = showing.sum(), ever.sum()
         return Curves(size, index, prevalence, cases)
 
     def _mind(self, rates: Rates) -> Mechanistic | Unfeeling:
         people, scenario = self.people, self.scenario
         law: Affect = build(scenario.affect, "affect")
-        felt = any(rates.modifiers) or law.activity < 1
+        felt = self.felt or any(rates.modifiers) or law.activity < 1
         mind = Mechanistic(rates.model, law, rates.coupling) if felt else Unfeeling(rates.model)
         mind.begin(
             Setting(
@@ -113,6 +122,10 @@ class Unfeeling:
     Where affect acts on nothing, epidemics are the same.
     """
 
+    speaks = False
+    independent = False
+    undergoes: tuple[type[Deed], ...] = ()
+
     def __init__(self, model: ContagionModel) -> None:
         self._model = model
 
@@ -134,6 +147,13 @@ class Unfeeling:
         strains = slice(3, 3 + len(self._setting.axes.strains))
         act.expression[:, strains] = self._carriage.expression(self._carriage.strength(agents), people.expressiveness[agents])
         return act
+
+    async def ask(self, agents: NDArray[np.int64], question: Question, step: int, rng: Streams) -> dict[int, Answer]:
+        """No answers: they are numbers and have no words of their own."""
+        return {}
+
+    def undergo(self, deed: Deed) -> None:
+        nothing_to_undergo(self, deed)
 
 
 @contextmanager
@@ -163,5 +183,14 @@ def stage(composed: Mapping[str, Any], agents: int | None = None) -> Stage:
         population = scenario.population.model_copy(update={"size": agents})
         scenario = scenario.model_copy(update={"population": population, "seeding": grown})
     people = society(scenario, [None])
-    made = tuple(build(spec, f"intervention.{name}", name=name) for name, spec in scenario.intervention.items())
-    return Stage(scenario, people, made)
+    try:
+        people.pressure.must_be_known((), people.axes.strains)
+    except ValueError as error:
+        raise ScenarioError(f"{error}: a prediction knows only who is a case") from error
+    make = partial(interveners, scenario, people, backend=_no_model, measures=())
+    # What cannot work here is said before anything is played.
+    return Stage(scenario, people, make, felt=not make(people.policies).points <= {"transit", "network"})
+
+
+def _no_model(spec: dict[str, Any], where: str) -> Backend:
+    raise ScenarioError(f"{where}: a prediction asks no language model")

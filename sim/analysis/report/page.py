@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from contagium.sim.analysis import tallies
 from contagium.sim.analysis.emotion.gaps import gap_rows
 from contagium.sim.analysis.figures.picture import Picture
 from contagium.sim.analysis.findings import Findings
@@ -14,6 +15,7 @@ from contagium.sim.analysis.report.assets import packed, script, script_source, 
 from contagium.sim.analysis.report.reliability import reliability_section
 from contagium.sim.analysis.report.sections import Section, anchor, html_figure, html_section, part
 from contagium.sim.analysis.report.viewer import viewer_data
+from contagium.sim.analysis.tables import html_brief
 from contagium.sim.analysis.text import html_text
 from contagium.sim.log import Run
 
@@ -81,6 +83,8 @@ def _parts(
         yield "Everything that was followed", parts.followed(run, found), False
     if run.meta.get("choices") and found.steps:
         yield "What was chosen", parts.choices(run, found), False
+    if did := tallies.tables(run):
+        yield "What was done", "".join(map(html_brief, did)), False
     if summary["adoption"]["own_words"] or summary["adoption"]["copied"]:
         yield "How it was taken up", parts.adoption(found, summary), False
     curve = 0

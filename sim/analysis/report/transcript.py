@@ -107,9 +107,10 @@ def _missing(run: Run, found: Findings) -> Lines:
 
 def _interventions(run: Run) -> Lines:
     table = run.table("intervention")
-    sizes = table.groupby(["step", "name", "action"], as_index=False).size()
+    table = table.assign(what=table["message"].isna().map({True: "agent", False: "message"}))
+    sizes = table.groupby(["step", "name", "action", "what"], as_index=False).size()
     return _by_step(
-        sizes, lambda row: f"- ⛨ {markdown_text(row.name)}: {markdown_text(row.action)} {counted(row.size, 'message')}"
+        sizes, lambda row: f"- ⛨ {markdown_text(row.name)}: {markdown_text(row.action)} {counted(row.size, row.what)}"
     )
 
 

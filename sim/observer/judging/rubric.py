@@ -56,7 +56,8 @@ class Voices(_Data):
     def section(self, personas: Sequence[Persona]) -> Section:
         questions = {}
         for persona in personas:
-            said = persona.text or " ".join(persona.examples[:2])
+            whole = persona.whole  # arms in which less of it is told, or otherwise, are judged alike
+            said = whole.text or " ".join(whole.examples[:2])
             questions[persona.name] = _filled(self.voice, name=persona.name, text=said)
             for facet, phrases in persona.facets.items():
                 marks = ", ".join(phrase.rstrip("*") for phrase in phrases[:6])

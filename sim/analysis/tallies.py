@@ -1,0 +1,103 @@
+"""What a world says came of acts, and what interventions did: counted, with intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from contagium.sim.analysis.estimate import Estimate, unknown
+from contagium.sim.analysis.tables import Table, number
+from contagium.sim.observer.agreement import share
+from contagium.sim.reading import Run
+
+CLUSTERED = "ratio, by agents"
+FEWEST = 3
+"""Agents without which no interval is given."""
+
+
+def outcomes(run: Run) -> pd.DataFrame:
+    """What the world of a run reports (table `outcome`), one row a name.
+
+    Columns: name; agents and turns it concerned, everybody counted; mean, over these turns; low and high, the 95% interval from
+    agents logged in detail, who are taken as independent of each other though they talk; reason, where there is none.
+    """
+    totals = run.table("outcome_sum").groupby("name", sort=True)[["agents", "total"]].sum()
+    told = run.table("outcome")
+    rows = []
+    for name, turns, total in totals.itertuples():
+        mine = told[told["name"] == name]
+        per_agent = mine.groupby("agent")["value"].agg(["sum", "count"])
+        found = ratio(per_agent["sum"].to_numpy(np.float64), per_agent["count"].to_numpy(np.float64))
+        rows.append((name, len(per_agent), int(turns), total / turns, found.low, found.high, found.reason))
+    return pd.DataFrame(rows, columns=["name", "agents", "turns", "mean", "low", "high", "reason"])
+
+
+def ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> Estimate:
+    """Σ total / Σ count over clusters (n,), with its 95% interval; Wilson's (1927), by clusters, where it is 0 or 1 throughout.
+
+    Source: Cochran 1977, the ratio estimator of cluster sampling; Student's t with n − 1 degrees of freedom.
+    """
+    from scipy.special import stdtrit
+
+    n = len(total)
+    if n < FEWEST:
+        return unknown(f"fewer than {FEWEST} agents", n, CLUSTERED)
+    value = float(total.sum() / count.sum())
+    if np.all(total == 0) or np.array_equal(total, count):
+        found = share(n if value else 0, n)
+        return Estimate(value, found.low, found.high, "Wilson, by agents", n)
+    error = float(np.sqrt(n / (n - 1) * ((total - value * count) ** 2).sum()) / count.sum())
+    reach = float(stdtrit(n - 1, 0.975)) * error
+    return Estimate(value, value - reach, value + reach, CLUSTERED, n)
+
+
+def interventions(run: Run) -> pd.DataFrame:
+    """What interventions did: name, action, first and last step, agents it was done to, and how often."""
+    done = run.table("intervention")
+    found = done.groupby(["name", "action"], sort=False, observed=True).agg(
+        first=("step", "min"), last=("step", "max"), agents=("agent", "nunique"), times=("step", "size")
+    )
+    return found.reset_index()
+
+
+def tables(run: Run) -> list[Table]:
+    """Both, as far as there is anything."""
+    found = []
+    if len(came := outcomes(run)):
+        rows = tuple((row.name, _mean(row), f"{row.turns:,}", f"{row.agents:,}") for row in came.itertuples())
+        says = (
+            "By the world's own names: the mean over all agents and steps that it concerned, which is a share where it is 0 or 1 "
+            "each time. The interval takes agents as independent, which those who talk to each other are not: compare runs."
+        )
+        found.append(Table("What came of acts", says, ("outcome", "mean (95% interval)", "turns", "agents"), rows))
+    if len(done := interventions(run)):
+        counts = tuple(
+            (row.name, row.action, f"{row.first} to {row.last}", f"{row.agents:,}", f"{row.times:,}") for row in done.itertuples()
+        )
+        head = ("intervention", "did", "steps", "to agents", "times")
+        found.append(Table("What interventions did", "Each deed of each intervention, counted.", head, counts))
+    return found
+
+
+def told(run: Run) -> dict[str, Any]:
+    """For summary.json."""
+    came = {
+        row["name"]: {key: _plain(row[key]) for key in ("mean", "low", "high", "turns", "agents")}
+        for row in outcomes(run).to_dict("records")
+    }
+    done: dict[str, dict[str, int]] = {}
+    for row in interventions(run).to_dict("records"):
+        done.setdefault(str(row["name"]), {})[str(row["action"])] = int(row["times"])
+    return {"outcomes": came, "interventions": done}
+
+
+def _mean(row: Any) -> str:
+    low, high = _plain(row.low), _plain(row.high)
+    return number(Estimate(row.mean, low, high, CLUSTERED, row.agents, row.reason if low is None else None))
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None or value != value else value
