@@ -27,6 +27,7 @@ from contagium.envs.message import Axes
 from contagium.envs.network import Network, ring, scale_free, small_world
 from contagium.envs.pressure import PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.who import Place
 from contagium.envs.world import Act, Observation, World
 from contagium.sim.schedule import Dataflow, Rounds
 
@@ -71,7 +72,7 @@ async def wall(dataflow: bool, world: World, streams: Streams, latency: NDArray[
     world.reset(streams)
     none = np.zeros(size, dtype=np.int64)
     population = Population(none, none - 1, np.ones(size), np.ones(size))
-    parts = ([Waiting(latency)], population, AXES, streams, PressureSchedule({}, size, none[:0], streams), nothing)
+    parts = ([Waiting(latency)], population, AXES, streams, PressureSchedule({}, Place(size, none[:0]), streams), nothing)
     schedule = Dataflow(world, *parts, steps) if dataflow else Rounds(world, *parts)
     began, cpu = time.perf_counter(), time.process_time()
     for step in range(steps):

@@ -13,10 +13,11 @@ from rich.console import Console
 from contagium.agents.backends.backend import BackendError
 from contagium.agents.backends.journal import JournalError
 from contagium.agents.weights import WeightsError
+from contagium.envs.foreign.code import ForeignError
 from contagium.sim.analysis import write_outputs
 from contagium.sim.analysis.text import visible
 from contagium.sim.build import ScenarioError
-from contagium.sim.estimate import estimate
+from contagium.sim.estimate import Estimate, estimate
 from contagium.sim.laboratory import Laboratory, prepare
 from contagium.sim.log import LogError
 from contagium.sim.run import root, run
@@ -26,22 +27,23 @@ from contagium.sim.terminal import Live, announce, show_estimate, show_summary
 
 DONE, FAILED, REFUSED, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 RESUMABLE = (FAILED, STOPPED, INTERRUPTED)
-EXPECTED = (BackendError, JournalError, LogError, OSError, WeightsError)
+EXPECTED = (BackendError, ForeignError, JournalError, LogError, OSError, WeightsError)
 """What can go wrong without being an error of the program."""
 
 
-def perform(scenario: Scenario, directory: Path, command: str, resume: bool = False) -> int:
+def perform(scenario: Scenario, directory: Path, command: str, resume: bool = False, reports: bool = True) -> int:
     """Run a scenario into `directory`, write its outputs, and return the exit status.
 
     0: done. 1: it failed after it had started; what was committed is analysed all the same. 2: it could not start, and nothing
     was written. 3: it ended in order at a cap of its budget. 130: interrupted. After 1, 3 and 130 what was committed is analysed,
-    and the run can be resumed. resume: go on with the run in `directory`.
+    and the run can be resumed. resume: go on with the run in `directory`. reports: analyse; False: leave the log alone, for a
+    comparison of many runs needs no more.
     """
     console = Console(stderr=True)
     live = Live(console, scenario.steps)
     try:
         if scenario.budget.estimate:
-            show_estimate(console, asyncio.run(estimate(scenario)))
+            show_estimate(console, estimated(scenario))
             return DONE
         laboratory = prepare(scenario, directory, live.say)
     except ScenarioError as error:
@@ -51,13 +53,19 @@ def perform(scenario: Scenario, directory: Path, command: str, resume: bool = Fa
     if not started:
         return status
     try:
-        show_summary(console, write_outputs(directory), directory)
+        if reports:
+            show_summary(console, write_outputs(directory), directory)
     except (LogError, OSError) as error:
         status = _complain(f"the outputs are not complete: {error}", status or FAILED)
     if status in RESUMABLE:
         again = f"Go on with: contagium resume={shlex.quote(str(directory))}"
         console.print(again, markup=False, highlight=False, soft_wrap=True)
     return status
+
+
+def estimated(scenario: Scenario) -> list[Estimate]:
+    """What a run would take at most, model by model. ScenarioError: it cannot be run."""
+    return asyncio.run(estimate(scenario))
 
 
 def _rarely_collect() -> None:

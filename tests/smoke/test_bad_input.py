@@ -15,6 +15,7 @@ from contagium.sim.__main__ import _run
 
 Command = Callable[..., tuple[int, str]]
 EVENT = "pressure.events.rejection"
+QUARANTINE = "agents=mechanistic intervention=quarantine +intervention.quarantine."
 FIXED = "{_target_:contagium.agents.mechanistic.dwell.Fixed,time:0}"
 
 
@@ -49,7 +50,7 @@ def refused(command: Command, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("network=foo", "network: no choice 'foo'; there are: complete, file, random, ring, scale_free, small_world"),
+        ("network=foo", "network: no choice 'foo'; there are: activity_driven, .*, star"),
         ("network=3", "Config group override must be a string or a list. Got int"),
         ("population.siez=3", "population.siez: no such key .did you mean population.size.."),
         ("agents=mechanistic model=watts model.recovery_rate=1", "model.recovery_rate: no such key .did you mean model.rate.."),
@@ -88,6 +89,26 @@ def refused(command: Command, *arguments: str) -> str:
         (
             "backend=parrot observer.axes.valence=[self_report]",
             "observer.axes: self_report does not read messages, .* stand for valence",
+        ),
+        ("env=ocean", "env: no choice 'ocean'; there are: archive, .*, workshop"),
+        (
+            "persona.without=[glitter]",
+            "persona: without: the texts of persona spiral carry no facet 'glitter' .they carry: affect, .*",
+        ),
+        (EVENT + ".targets={group:nobody}", f"{EVENT}.targets: no group 'nobody'; there are: speaking"),
+        (EVENT + ".targets={role:person}", f"{EVENT}.targets: no role 'person'; there are: none"),
+        ("agents=mechanistic agents.groups.mechanistic.role=person", ".*role: no role 'person' in this world; there are: none"),
+        (
+            "agents=mechanistic intervention=[clamp_calm,clamp_angry]",
+            "intervention: clamp_calm and clamp_angry both hold the affect .*",
+        ),
+        ("agents=mechanistic intervention=calm_generic", "intervention.calm_generic: Instruct works at the point prompt, .*"),
+        ("backend=parrot intervention=clamp_calm", "intervention.clamp_calm: Clamp works at the point state, .*"),
+        (f"{QUARANTINE}stop=0", "intervention.quarantine.stop: Input should be greater than or equal to 1, got 0"),
+        (f"{QUARANTINE}who={{case:plain}}", "intervention.quarantine: there are no cases of 'plain'; there are of: spiral"),
+        (
+            f"{QUARANTINE}trigger={{measure:joy,above:1}}",
+            "intervention.quarantine: nothing is known of 'joy'; there are: valence, .*",
         ),
         ("steps=1,2", "Ambiguous value for argument 'steps=1,2'"),
         ("steps=${nothing}", "Interpolation key 'nothing' not found"),

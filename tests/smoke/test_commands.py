@@ -1,32 +1,64 @@
-"""Every `contagium` command that the documents show runs, in a small, fast form."""
+"""Every `contagium` command that the documents show runs, in a small, fast form, or is built as far as a run can be unstarted.
+
+The second is for pages about single choices: the choices themselves run in test_configurations.py.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from contagium.sim.laboratory import prepare
+from contagium.sim.scenario import make_scenario
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CHOICES = {"commons", "companion", "dyads", "interventions", "library", "networks", "personas", "pressure", "tribunal"}
+CHOICES |= {"watched", "workshop"}
+OWN = {"inhabiting"}  # its test brings the files that its commands need
+PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem not in CHOICES | OWN)]
 # What a reader would have: a model server, weights, hours. The test has none of these.
 EARLIER = "outputs/2026-11-21/10-00-00"  # a run that the reader has made before
-NEEDS = {"--config-dir": "a folder of the reader's own", "backend.model=/": "a model file of the reader's own"}
+NEEDS = {
+    "--config-dir": "a folder of the reader's own",
+    "backend.model=/": "a model file of the reader's own",
+    "experiment=": "many runs; test_committed_experiments.py makes some of them",
+}
+
+
+def shown(pages: Iterable[Path]) -> list[str]:
+    """Each line of a fenced block on these pages that calls the application."""
+    found = []
+    for page in pages:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for block in re.findall(r"```(?:bash|sh)?\n(.*?)```", text, re.DOTALL):
+            lines = [line for line in block.splitlines() if re.match(r"(contagium|python -m sim)\b", line)]
+            found += lines
+    return found
+
+
+def different(lines: list[str]) -> dict[tuple[str, ...], str]:
+    """Each line by its words: two that a shell reads alike are one command."""
+    return {tuple(shlex.split(line, comments=True)): line for line in lines}
 
 
 def commands() -> list[str]:
-    """Each line of a fenced block that calls the application, without its comment."""
-    found = []
-    for page in PAGES:
-        for block in re.findall(r"```(?:bash|sh)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            lines = [line for line in block.splitlines() if re.match(r"(contagium|python -m sim)\b", line)]
-            found += lines
+    """Those that run: of the pages, and of the application's own help."""
     help_page = (ROOT / "conf" / "config.yaml").read_text(encoding="utf-8")
-    found += [line.strip() for line in help_page.splitlines() if re.match(r"\s{8}contagium\b", line)]
-    # Two lines that a shell reads alike are one command.
-    return sorted({tuple(shlex.split(line, comments=True)): line for line in found}.values())
+    helps = [line.strip() for line in help_page.splitlines() if re.match(r"\s{8}contagium\b", line)]
+    return sorted(different([*shown(PAGES), *helps]).values())
+
+
+def built_only() -> list[str]:
+    """Those on pages about single choices that no other page shows."""
+    found = different(shown(ROOT / "docs" / f"{name}.md" for name in sorted(CHOICES)))
+    return sorted(line for words, line in found.items() if words not in different(commands()))
 
 
 WORDS = (
@@ -56,11 +88,13 @@ def made_small(command: str, server: str) -> list[str]:
     kept = [argument.replace("observe=examples/", f"observe={ROOT}/examples/") for argument in kept]
     if any(argument.startswith("observe=") for argument in kept):
         return kept  # how many agents there are, the transcript says
-    return [*kept, f"population.size={9 if 'agents=mixed' in kept else 6}"]
+    many = "agents=mixed" in kept or "rivals" in command
+    return [*kept, f"population.size={9 if many else 6}"]
 
 
 def test_there_are_commands_to_run() -> None:
     assert len(commands()) > 12
+    assert len(built_only()) > 12
 
 
 @pytest.mark.parametrize("command", commands())
@@ -78,10 +112,26 @@ def test_command_runs(
         assert application(*made_small(f"contagium hydra.run.dir={EARLIER}", model_server)) == 0
     assert application(*made_small(command, model_server), rendered=shlex.split(command, comments=True) == ["contagium"]) == 0
     if "--help" in command:
-        assert "network: complete, file, random, ring, scale_free, small_world" in capsys.readouterr().out
+        assert "observer: default, interview, judge, lexicon" in capsys.readouterr().out
     elif "--cfg" not in command:
         runs = list(tmp_path.glob("**/report.html"))
         assert len(runs) == before + expected_runs(command)
+
+
+@pytest.mark.parametrize("command", built_only())
+def test_command_is_built(command: str, model_server: str, tmp_path: Path) -> None:
+    arguments = [argument for argument in made_small(command, model_server) if argument != "-m"]
+    with initialize_config_module("contagium.conf", version_base="1.3"):
+        config = compose("config", [first(argument) for argument in arguments])
+    lab = prepare(make_scenario(OmegaConf.to_container(config, resolve=True)), tmp_path / "run")
+    assert lab.scenario.steps == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def first(argument: str) -> str:
+    """The first combination of a sweep."""
+    override = OverridesParser.create().parse_override(argument)
+    return f"{override.get_key_element()}={next(override.sweep_string_iterator())}" if override.is_sweep_override() else argument
 
 
 def expected_runs(command: str) -> int:

@@ -80,7 +80,7 @@ def talk(made_log: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (2, 4, "speak", "tiny", "failed", "timeout", None, None, 2, "timeout,timeout", 9.0, None, None, None, "k"),
         ],
         affect=[(2, "valence", "lexicon", 2, 0.4, 0.1)],
-        intervention=[(2, "quarantine", "withheld", 0, 3)],
+        intervention=[(2, "quarantine", "withheld", 0, 3, "")],
     )
     for step in range(3, 12):
         made.step(step, moved={1: ("R", [])} if step == 5 else {})

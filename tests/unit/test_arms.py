@@ -148,6 +148,7 @@ def test_outcomes_are_read_off_the_log(epidemic: Callable[..., Path], tmp_path: 
             },
             # Agents 0 and 1 could be followed for 3 of 6 steps: each infected one other.
             **{"reproduction": 1, "first_case": 0, "mean_valence": 1.2 / 5, "peak_valence": 0.5, "change_valence": 0.4},
+            **{"swing_valence": 0.5, "return_valence": 0, "half_life_valence": None, "others_valence": None},
             **{"chose_leave": 0.25, "chose_take": 0.75, "reward": 2, "missing_turns": 0.5, "failed_readings": 2 / 6},
         }
     )

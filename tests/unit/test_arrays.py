@@ -13,6 +13,7 @@ from contagium.envs.network import Network, complete
 from contagium.envs.parallel import array_env
 from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.who import Place
 
 AXES = Axes(("spiral",))
 
@@ -29,7 +30,7 @@ def actions(size: int, choice: int, valence: float = 0.5) -> dict[str, Any]:
 def test_columns() -> None:
     def pressure(size: int, streams: Streams) -> PressureSchedule:
         event = PressureEvent(at=(1,), targets=(2,), effect=Effect(valence=-0.5, arousal=1), text="News.")
-        return PressureSchedule({"news": event}, size, np.array([0]), streams)
+        return PressureSchedule({"news": event}, Place(size, np.array([0])), streams)
 
     network = Network.from_edges(3, [0, 1, 0], [2, 2, 1], [1.0, 3.0, 1.0])
     env = ArrayEnv(lambda streams: Commons(network, AXES), pressure)

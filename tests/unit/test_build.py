@@ -115,7 +115,11 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 def test_all_that_is_configured_here_may_be_stored() -> None:
     targets = {name for file in CONF.rglob("*.yaml") for name in re.findall(r"_target_[:=] *([\w.]+)", file.read_text("utf-8"))}
     assert len(targets) > 40
-    must_be_ours([{"_target_": name} for name in targets])
+    other_peoples = {"contagium.envs.foreign.world.PettingZoo", "contagium.agents.trained.Trained"}
+    must_be_ours([{"_target_": name} for name in targets - other_peoples])
+    for name in other_peoples:
+        with pytest.raises(ScenarioError, match="CONTAGIUM_TRUST"):
+            must_be_ours({"_target_": name})
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,7 @@ def test_all_that_is_configured_here_may_be_stored() -> None:
         ({"env": {"_target_": "contagium.sim.counterfactual.replay.copied"}}, "env._target_: 'contagium.sim.counterfactual"),
         ({"env": {"_target_": "contagium.envs.archive.Path"}}, "env._target_: 'contagium.envs.archive.Path'"),
         ({"env": {"_target_": "contagium.agents.memory._x"}}, "env._target_: 'contagium.agents.memory._x'"),
+        ({"env": {"_target_": "contagium.envs.foreign.game.make_game"}}, "env._target_: 'contagium.envs.foreign.game"),
         ({"env": {"_target_": "contagiummore.envs.X"}}, "env._target_: 'contagiummore"),
         ({"env": {"_target_": "my_labs.X"}}, "env._target_: 'my_labs.X'"),
         ({"env": {"_target_": {"_target_": 3}}}, "env._target_: {'_target_': 3}"),

@@ -24,6 +24,8 @@ from contagium.agents.backends.journal import verify
 from contagium.agents.backends.parrot import PLAIN_LINES, SPIRAL_LINES, Parrot
 from contagium.envs.message import Exposures, Messages
 from contagium.envs.rng import Streams
+from contagium.envs.when import Signs
+from contagium.envs.who import Place
 from contagium.sim import __main__ as application
 from contagium.sim.analysis.shares import holm
 from contagium.sim.build import ScenarioError
@@ -33,10 +35,13 @@ from contagium.sim.counterfactual.cases import case, cases
 from contagium.sim.counterfactual.effect import difference, mean_difference, share
 from contagium.sim.counterfactual.rerun import Arm, read_reruns
 from contagium.sim.counterfactual.results import Edge, Sampled, edges, read_counterfactual, tables
-from contagium.sim.counterfactual.variants import Variants, _in_other_words, _unable
-from contagium.sim.intervention import Cut, Silence, Transit
+from contagium.sim.counterfactual.variants import Variants
+from contagium.sim.intervention.base import Intervention, Moment
+from contagium.sim.intervention.cut import Cut, Silence
+from contagium.sim.intervention.scope import Scope, Scoped
 from contagium.sim.reading import LogError, open_run
 from contagium.sim.resume import stored
+from contagium.sim.wording import in_other_words, unable
 
 FEW = ("observer.instruments.emotion_lexicon=null", "~observer.axes.distress")  # its lists take longest to read
 RUN = (
@@ -244,8 +249,8 @@ def test_a_model_that_cannot_say_it_otherwise_is_not_believed(directory: Path, a
     assert ask(directory, "--transition", transition, "--samples", 10, "--variants", "paraphrased")[0] == 0
     found = edges_of(directory)
     assert all(e.text is not None and e.text.startswith("That is to say: ") and e.confirmed is False for e in found)
-    assert asyncio.run(_unable(Parrot(), Streams(1))) is None
-    assert asyncio.run(_in_other_words(Parrot(), SPIRAL_LINES[0], 1, 0, 0))[1] is None
+    assert asyncio.run(unable(Parrot(), Streams(1))) is None
+    assert asyncio.run(in_other_words(Parrot(), SPIRAL_LINES[0], 1, 0, 0))[1] is None
 
 
 def test_a_given_neutral_text_must_be_neutral(directory: Path, ask: Ask) -> None:
@@ -545,17 +550,25 @@ def test_a_world_of_scripted_agents_is_run_again_without_one(tmp_path: Path, ask
 
 
 def test_barriers_stand_where_they_are_told_to() -> None:
-    one = np.array([1, 1, 2, 2])
+    one, nobody = np.array([1, 1, 2, 2]), np.zeros(3, dtype=bool)
+
+    def moment(work: Intervention, step: int) -> Moment:
+        scope = Scope.model_validate({"start": 4})
+        scoped = Scoped("rerun", work, scope, Place(3, np.array([0])), Streams(1))
+        return scoped.moment(Signs(step, {}, {"spiral": nobody}))
+
     heard = Exposures(4, one, np.arange(4), np.array([0, 3, 0, 3]), np.ones(4))
-    assert Cut(0, 1, start=4).stops(heard).tolist() == [True, False, False, False]
-    assert not Cut(0, 1, start=5).stops(heard).any()
+    for step, works in ((4, True), (3, False)):
+        cut = Cut(0, 1)
+        assert cut.stops(moment(cut, step), heard).tolist() == [works, False, False, False]
     with pytest.raises(ValueError, match="source and target must differ, got 2 twice"):
         Cut(2, 2)
     sent = replace(Messages.empty(3), sender=one, step=np.full(4, 4))
     sent = replace(sent, id=np.arange(4))
-    transit = Transit(4, sent, np.zeros(3, dtype=bool))
-    assert Silence(2, start=4).withhold(transit, Streams(1)).tolist() == [False, False, True, True]
-    assert not Silence(2, start=5).withhold(transit, Streams(1)).any()
+    for step, works in ((4, True), (3, False)):
+        silence = Silence(2)
+        passage = asyncio.run(silence.transit(moment(silence, step), sent))
+        assert passage.withheld.tolist() == [False, False, works, works]
 
 
 def test_variants_know_what_they_are_of(directory: Path) -> None:

@@ -1,11 +1,12 @@
 """Dyads: who is matched, who speaks, who hears."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
-from contagium.envs.dyads import Dyads
+from contagium.envs.dyads import Dyads, pairs
 from contagium.envs.message import Axes, Channel, Exposures, Messages
 from contagium.envs.network import Network, complete, erdos_renyi, ring, small_world
 from contagium.envs.rng import Streams
@@ -14,8 +15,8 @@ from contagium.envs.world import Act
 AXES = Axes()
 
 
-def dyads(network: Network, redraw: int = 0, seed: int = 0) -> Dyads:
-    world = Dyads(network, AXES, redraw)
+def dyads(network: Network, redraw: int = 0, seed: int = 0, **settings: Any) -> Dyads:
+    world = Dyads(network, AXES, redraw, **settings)
     world.reset(Streams(seed))
     return world
 
@@ -180,3 +181,91 @@ def test_the_source_is_the_partner_whose_turn_it_is() -> None:
         matching, turn = world.matching(step), set(world.active(step).tolist())
         for reader, partner in enumerate(matching.partner.tolist()):
             assert world.sources(step, reader).tolist() == ([partner] if partner in turn else [])
+
+
+def test_a_share_of_the_pairs_parts_and_the_others_talk_on() -> None:
+    """Within 4 standard errors: of 200 pairs each parts with chance 0.3; those who stay keep their turns."""
+    world = dyads(complete(400, Streams(0)), redraw=3, drift=0.3)
+    before, kept = world.matching(0), []
+    assert before.fresh.all()
+    spoke = np.zeros(400, dtype=bool)
+    for step in range(30):
+        now = world.matching(step)
+        if now.since != before.since:
+            stays = ~now.fresh
+            assert np.array_equal(now.partner[stays], before.partner[stays])
+            assert np.array_equal(now.partner[now.partner], np.arange(400)), "an even complete network leaves nobody over"
+            kept.append(stays.mean())
+            assert np.array_equal(now.turn(step)[stays], ~spoke[stays])
+            before = now
+        spoke = now.turn(step)
+        assert np.array_equal(spoke, ~spoke[now.partner])
+        speak(world)
+    assert abs(np.mean(kept) - 0.7) < 4 * np.sqrt(0.21 / (200 * len(kept)))
+
+
+def test_drifting_partners_do_not_wait_for_the_world_to_come_there() -> None:
+    ahead, told = (dyads(erdos_renyi(60, Streams(1), 5.0), redraw=2, drift=0.4) for _ in range(2))
+    late = {step: ahead.matching(step).partner for step in (401, 3, 40, 0, 41, 12)}
+    for step in (0, 3, 12, 40, 41):
+        assert np.array_equal(told.matching(step).partner, late[step])
+
+
+@pytest.mark.parametrize("drift", [0.0, 1.0])
+def test_all_stay_or_all_part(drift: float) -> None:
+    network = complete(30, Streams(0))
+    some, plain = dyads(network, redraw=2, drift=drift), dyads(network, redraw=2)
+    for step in range(9):
+        expected = plain.matching(step if drift else 0).partner
+        assert np.array_equal(some.matching(step).partner, expected)
+
+
+def test_nothing_is_heard_along_a_cut_tie_and_its_pair_parts() -> None:
+    network = complete(2, Streams(0))
+    world = dyads(network, redraw=4, drift=0)
+    assert len(speak(world)[1]) == 1
+    world.close(np.arange(2))
+    assert [len(speak(world)[1]) for _ in range(3)] == [0, 0, 0]
+    assert world.matching(4).partner.tolist() == [-1, -1]
+    one_way = dyads(network)
+    one_way.close(np.flatnonzero(network.target == 0))
+    assert {int(a) for _ in range(4) for a in speak(one_way)[1].agent} == {1}
+
+
+def test_who_begins_with_a_new_partner_is_told_how() -> None:
+    world = dyads(complete(20, Streams(0)), redraw=3, drift=0.5, opening="Begin.")
+    for step in range(12):
+        now = world.matching(step)
+        news = world.observe(np.arange(20)).news
+        assert set(news) == (set(np.flatnonzero(now.fresh & now.opens).tolist()) if step % 3 == 0 else set())
+        assert set(news.values()) <= {"Begin."}
+        speak(world)
+    assert not dyads(complete(20, Streams(0))).observe(np.arange(20)).news
+
+
+def test_a_model_that_talks_with_itself_is_told_so() -> None:
+    world = dyads(complete(4, Streams(0)), same=True, name="Robin")
+    assert world.names == ("Robin",) * 4
+    assert "another instance of yourself" in world.describe(0)
+    assert "one other person" in dyads(complete(4, Streams(0))).describe(0)
+
+
+def test_what_waits_stays_bounded_over_long_horizons() -> None:
+    world = dyads(complete(40, Streams(0)))
+    most = 0
+    for _ in range(300):
+        speak(world)
+        most = max(most, len(world.board), len(world.mail.heard))
+    assert most == 20, "a message of each pair"
+
+
+def test_drift_without_redraws_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"give redraw above 0, got 0 and drift 0.5"):
+        Dyads(complete(3, Streams(0)), AXES, drift=0.5)
+
+
+@pytest.mark.parametrize(("size", "partner"), [(1, [-1]), (2, [1, 0]), (5, [1, 0, 3, 2, -1])])
+def test_pairs_are_tied_to_each_other_alone(size: int, partner: list[int]) -> None:
+    network = pairs(size, Streams(0))
+    assert network.source.tolist() == [p for p in partner if p >= 0]
+    assert dyads(network).matching(0).partner.tolist() == partner

@@ -18,6 +18,7 @@ from contagium.envs.message import Axes, Exposures, Messages
 from contagium.envs.network import Network, complete, small_world
 from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.who import Place
 from contagium.envs.world import Act, Consequence
 
 AXES = Axes(("spiral",))
@@ -60,7 +61,7 @@ def moods(size: int) -> PressureSchedule:
     events = {
         name: PressureEvent(rate=0.3, effect=Effect(valence=push)) for name, push in (("good news", 0.7), ("bad news", -0.7))
     }
-    return PressureSchedule(events, size, np.empty(0, dtype=np.int64), Streams(9))
+    return PressureSchedule(events, Place(size, np.empty(0, dtype=np.int64)), Streams(9))
 
 
 def play(
@@ -287,7 +288,7 @@ def test_a_reward_above_expectation_feels_good() -> None:
     valence = []
     for step, reward in enumerate([0.0, 1.0, 1.8, 0.4]):
         world.reset(Streams(0))
-        world.step, world.settled = step, Consequence(np.full(2, reward), np.zeros(2, dtype=bool))
+        world.step, world._since = step, Consequence(np.full(2, reward), np.zeros(2, dtype=bool))
         valence.append(asyncio.run(policy.act(world.observe(np.arange(2)), Streams(0))).expression[0, 0])
     # Expected: nothing, then 1, then 1.2; so 0, 0, 0.5 × 0.8, 0.5 × −0.8 on the baseline of 0.1.
     assert valence == pytest.approx([0.1, 0.1, 0.5, 0.1])

@@ -53,7 +53,7 @@ SCENARIO: dict[str, Any] = {
     "background": {"name": "plain", "text": "You are plain."},
     "seeding": {"count": 3},
     "pressure": {"events": {"praise": {"rate": 0.1, "effect": {"valence": 0.2}}}},
-    "intervention": {"quarantine": {"_target_": "contagium.sim.intervention.Quarantine", "share": 0.4, "start": 6}},
+    "intervention": {"quarantine": {"_target_": "contagium.sim.intervention.quarantine.Quarantine", "share": 0.4, "start": 6}},
     "observer": {
         "instruments": {
             "expression": {"_target_": "contagium.sim.observer.instruments.expression.Expression"},

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contagium.agents.memory import Entry, Memory, NoMemory, Summary, Window, cost, newer_half, tokens
+from contagium.agents.retrieval import Retrieval
 
 LAW = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 ENTRIES = st.lists(st.builds(Entry, st.sampled_from(["read", "own", "news"]), st.sampled_from("AB"), st.text(max_size=6)))
@@ -43,6 +44,7 @@ POLICIES = {
     "window": lambda: Window(read=6, own=6, news=6, tokens=60),
     "summary": lambda: Summary(read=6, own=6, news=6, tokens=60, every=20, length=20),
     "none": lambda: NoMemory(tokens=60),
+    "retrieval": lambda: Retrieval(tokens=60),
 }
 every = pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES)
 

@@ -9,6 +9,7 @@ from contagium.envs.network import complete
 from contagium.envs.parallel import SingleAgentEnv, WorldParallelEnv, silent
 from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.who import Place
 from contagium.envs.world import Act, Consequence, Observation, World
 
 SIZE = 4
@@ -32,7 +33,7 @@ def countdown(streams: Streams) -> World:
 
 def gloom(size: int, streams: Streams) -> PressureSchedule:
     event = PressureEvent(at=(1,), targets=(1, 2), duration=2, text="It rains.", effect=Effect(valence=-0.5))
-    return PressureSchedule({"rain": event}, size, np.array([0]), streams)
+    return PressureSchedule({"rain": event}, Place(size, np.array([0])), streams)
 
 
 def test_who_is_out_leaves_and_the_others_play_on() -> None:

@@ -14,6 +14,7 @@ from contagium.agents.backends.backend import BackendError, PromptForm, Request,
 from contagium.agents.backends.forms import Post, posts_in, split_own_and_read
 from contagium.agents.backends.parrot import PLAIN_LINES, SPIRAL_LINES, Parrot
 from contagium.agents.memory import Entry
+from contagium.agents.persona import Persona
 from contagium.agents.prompt import render
 
 FORMS: list[PromptForm] = ["turns", "transcript"]
@@ -94,9 +95,8 @@ def test_an_empty_board_holds_no_posts(form: PromptForm) -> None:
 def test_markers_tell_the_committed_personas_apart() -> None:
     parrot = Parrot()
 
-    def lines(persona: str) -> list[str]:
-        examples: list[str] = yaml.safe_load((PERSONAS / f"{persona}.yaml").read_text(encoding="utf-8"))["examples"]
-        return examples
+    def lines(persona: str) -> tuple[str, ...]:
+        return Persona(**yaml.safe_load((PERSONAS / f"{persona}.yaml").read_text(encoding="utf-8"))).examples
 
     assert all(map(parrot.infected, (*SPIRAL_LINES, *lines("spiral"))))
     assert not any(map(parrot.infected, (*PLAIN_LINES, *lines("plain"), *lines("calm_mentor"))))

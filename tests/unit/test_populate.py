@@ -1,14 +1,20 @@
 """Who lives where: groups of the stated sizes, traits of the stated spread, index cases as asked, and all of it keyed."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from contagium.agents.persona import Persona
-from contagium.envs.network import Network, erdos_renyi, scale_free
+from contagium.envs.forum import Forum
+from contagium.envs.message import Axes
+from contagium.envs.network import Network, erdos_renyi, scale_free, stochastic_block
 from contagium.envs.rng import Streams
-from contagium.sim.populate import index_cases, populate
+from contagium.sim.build import ScenarioError
+from contagium.sim.populate import index_cases, populate, seeded
 from contagium.sim.scenario import GroupSpec, PopulationSpec, Scenario, SeedingSpec
 
 LAW = settings(derandomize=True, deadline=None, database=None, max_examples=100)
@@ -104,3 +110,89 @@ def test_every_rival_has_index_cases_of_its_own(seeding: SeedingSpec) -> None:
     assert np.bincount(strain + 1).tolist() == expected
     alone = populate(scenario(30, seeding=seeding), network, Streams(1)).strain
     assert np.array_equal(alone == 0, strain == 0)
+
+
+def test_seeding_in_a_community_takes_all_from_one() -> None:
+    network = stochastic_block(30, Streams(0), [4, 12, 14], 3.0, 1.0)
+    assert network.blocks is not None
+    drawn = [index_cases(SeedingSpec(count=5, method="community"), network, Streams(seed)) for seed in range(40)]
+    found = [set(network.blocks[agents].tolist()) for agents in drawn]
+    assert all(len(set(agents.tolist())) == 5 for agents in drawn)
+    assert {tuple(blocks) for blocks in found} == {(1,), (2,)}, "the first block is too small"
+    named = index_cases(SeedingSpec(count=3, method="community", community=0), network, Streams(1))
+    assert set(network.blocks[named].tolist()) == {0}
+
+
+@pytest.mark.parametrize("agents", [None, (12, 25)])
+def test_rivals_begin_in_other_communities(agents: tuple[int, ...] | None) -> None:
+    network = stochastic_block(30, Streams(0), 3, 3.0, 1.0)
+    assert network.blocks is not None
+    seeding = SeedingSpec(count=3, method="community", agents=agents)
+    strain = seeded(scenario(30, seeding=seeding, rivals=2), network, Streams(1))
+    homes = [np.unique(network.blocks[strain == k]).tolist() for k in range(3)]
+    assert [len(home) for home in homes] == ([1, 1, 1] if agents is None else [2, 1, 1])
+    assert homes[1] != homes[2]
+    assert np.bincount(strain + 1).tolist()[2:] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("seeding", "message"),
+    [
+        (SeedingSpec(count=8, method="community", community=1), "seeding.community: 8 agents do not fit into community 1 of 4"),
+        (SeedingSpec(count=1, method="community", community=7), "seeding.community: 1 agents do not fit into community 7 of 0"),
+        (SeedingSpec(count=9, method="community"), "1 communities of at least 9 agents are needed, .* there are 0"),
+    ],
+)
+def test_a_community_must_have_room(seeding: SeedingSpec, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        index_cases(seeding, stochastic_block(12, Streams(0), [8, 4], 2.0, 1.0), Streams(0))
+
+
+def test_a_network_too_large_for_communities_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contagium.envs.communities.MOST_EDGES", 1)
+    with pytest.raises(ScenarioError, match=r"seeding.method=community: communities are looked for in up to 1 edges"):
+        index_cases(SeedingSpec(method="community"), scale_free(9, Streams(0)), Streams(0))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"community": 0}, {"community": 0, "method": "degree"}, {"community": 0, "method": "community", "agents": (1,)}],
+)
+def test_a_community_without_its_method_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="community: only with method=community and without agents"):
+        SeedingSpec(**given)
+
+
+class Rooms(Forum):
+    """A world of 3 hosts and 7 guests."""
+
+    roles = ("host", "guest")
+
+    def __init__(self, network: Network, axes: Axes) -> None:
+        super().__init__(network, axes)
+        self.role = (np.arange(network.size) >= 3).astype(np.int64)
+
+
+def roled(groups: dict[str, dict[str, object]]) -> np.ndarray:
+    network = Network.from_edges(10, [0], [1])
+    specs = {name: GroupSpec.model_validate({"policy": POLICY, **given}) for name, given in groups.items()}
+    return populate(scenario(10, specs), network, Streams(1), Rooms(network, Axes(("spiral",)))).group
+
+
+def test_groups_of_a_role_share_its_agents_and_the_others_the_rest() -> None:
+    group = roled({"a": {"role": "guest", "size": 2}, "b": {"share": 1}, "c": {"role": "guest", "share": 1}})
+    assert group[:3].tolist() == [1, 1, 1]
+    assert np.bincount(group[3:], minlength=3).tolist() == [2, 0, 5]
+
+
+@pytest.mark.parametrize(
+    ("groups", "says"),
+    [
+        ({"a": {"role": "cook", "share": 1}, "b": {"share": 1}}, "agents.groups.a.role: no role 'cook'.*host, guest"),
+        ({"a": {"role": "host", "share": 1}}, "there are 7 agents, and groups with a place for 0"),
+        ({"a": {"role": "host", "size": 4}, "b": {"share": 1}}, "there are 3 agents of the role host.* a place for 4"),
+    ],
+)
+def test_groups_that_do_not_fit_the_roles_are_refused(groups: dict[str, dict[str, object]], says: str) -> None:
+    with pytest.raises(ScenarioError, match=says):
+        roled(groups)

@@ -1,19 +1,27 @@
 """Pressure events: when, on whom, how hard, and what is refused."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.when import Signs, Trigger
+from contagium.envs.who import Chosen, Place
 
 NOBODY = np.empty(0, dtype=np.int64)
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "conf" / "pressure").glob("*.yaml"))
+PAGE = (ROOT / "docs" / "pressure.md").read_text(encoding="utf-8")
 
 
 def schedule(size: int = 10, seed: int = 1, index: Any = NOBODY, **events: PressureEvent) -> PressureSchedule:
-    return PressureSchedule(events, size, np.asarray(index), Streams(seed))
+    return PressureSchedule(events, Place(size, np.asarray(index)), Streams(seed))
 
 
 def test_a_step_and_a_duration() -> None:
@@ -57,6 +65,17 @@ def test_due_depends_on_seed_and_step_alone() -> None:
     assert not np.array_equal(there[0].begins, schedule(50, seed=2, **events).due(0).begins)
     alone = schedule(50, a=events["a"]).due(3)
     assert np.array_equal(alone.begins[:, 0], there[3].begins[:, 0]), "another kind of event changes nothing"
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [5, 4, 4, 0, 3, 1, 2], [2, 5, 0, 4, 3, 1]])
+def test_what_is_due_is_the_same_whatever_was_asked_before(order: list[int]) -> None:
+    """Draws are kept from step to step; asked afresh for each step alone, they are the same."""
+    events = {"a": PressureEvent(rate=0.2, duration=3), "b": PressureEvent(at=(1, 4), duration=2, targets=0.4)}
+    kept = schedule(60, **events)
+    for step in order:
+        now, alone = kept.due(step), schedule(60, **events).due(step)
+        assert np.array_equal(now.begins, alone.begins)
+        assert np.array_equal(now.intensity, alone.intensity)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +141,8 @@ def test_no_events() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "give at .* or a rate above 0"),
-        ({"rate": 0.0}, "give at .* or a rate above 0"),
+        ({}, "give at .*, a rate above 0 or a trigger"),
+        ({"rate": 0.0}, "give at .*, a rate above 0 or a trigger"),
         ({"at": (1,), "rate": 1.0}, "not both"),
         ({"at": (-1,)}, "greater than or equal to 0"),
         ({"rate": -0.5}, "greater than or equal to 0"),
@@ -136,6 +155,14 @@ def test_no_events() -> None:
         ({"at": (1,), "targets": ()}, "at least 1 item"),
         ({"at": (1,), "effect": {"valence": -2}}, "greater than or equal to -1"),
         ({"at": (1,), "strength": 1}, "Extra inputs"),
+        ({"at": (1,), "again": 2}, "again is for events with a trigger, got 2"),
+        ({"at": (1,), "trigger": {"case": "doom"}}, "not both at and trigger"),
+        ({"rate": 0.1, "trigger": {"case": "doom"}}, "not both rate and trigger"),
+        ({"trigger": {"measure": "valence"}}, "one of above and below"),
+        ({"trigger": {"case": "doom", "below": 0}}, "a case neither"),
+        ({"trigger": {}}, "either measure .* or case"),
+        ({"trigger": {"measure": "valence", "above": float("nan")}}, "finite number"),
+        ({"at": (1,), "targets": {"group": "a", "role": "b"}}, "exactly one of .*, got group, role"),
     ],
 )
 def test_impossible_events_are_refused(fields: dict[str, Any], message: str) -> None:
@@ -147,3 +174,72 @@ def test_impossible_events_are_refused(fields: dict[str, Any], message: str) -> 
 def test_targets_that_do_not_exist_are_named(targets: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=f"pressure.events.bad.targets: agents are 0 to 9, got {targets[-1]}"):
         schedule(bad=PressureEvent(at=(0,), targets=targets))
+
+
+def test_waiting_for_what_is_not_there_is_refused() -> None:
+    measures, cases = ("valence", "distress"), ("spiral",)
+    known = {"a": PressureEvent(trigger=Trigger(measure="distress", above=5)), "b": PressureEvent(at=(1,))}
+    schedule(**known).must_be_known(measures, cases)
+    for event, rule in (
+        (PressureEvent(trigger=Trigger(measure="joy", above=1)), "nothing is known of 'joy'; there are: valence, distress"),
+        (PressureEvent(trigger=Trigger(case="doom")), "nothing is known of 'doom'; there are: spiral"),
+        (PressureEvent(at=(1,), targets=Chosen(case="doom")), "there are no cases of 'doom'; there are of: spiral"),
+    ):
+        with pytest.raises(ValueError, match=f"pressure.events.bad: {rule}"):
+            schedule(**known, bad=event).must_be_known(measures, cases)
+
+
+# What is packaged ---------------------------------------------------------------------------------------------------
+
+
+def packaged(path: Path) -> dict[str, PressureEvent]:
+    """The events of a file, as an application with nothing else in `pressure` reads them."""
+    whole: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    return {name: PressureEvent.model_validate(event) for name, event in whole["events"].items()}
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_packaged_events_are_told_and_felt(path: Path) -> None:
+    """An event has the name of its file, so that several files make several events; and it is in the table of the page."""
+    events = packaged(path)
+    assert list(events) == ([] if path.stem == "none" else [path.stem])
+    for event in events.values():
+        assert 20 < len(event.text) < 200
+        assert any(value for _, value in event.effect)
+        assert f"| `{path.stem}` |" in PAGE
+
+
+def test_loss_and_windfall_differ_in_their_sign_alone() -> None:
+    loss, windfall = (packaged(ROOT / "conf" / "pressure" / f"{name}.yaml")[name] for name in ("loss", "windfall"))
+    same = {"text", "effect"}
+    assert loss.model_dump(exclude=same) == windfall.model_dump(exclude=same)
+    assert loss.effect.valence == -windfall.effect.valence < 0
+    assert loss.effect.dominance == -windfall.effect.dominance
+    assert loss.effect.arousal == windfall.effect.arousal
+    assert str(loss.intensity) in loss.text
+    assert str(windfall.intensity) in windfall.text
+
+
+def test_the_table_tells_the_effects() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", PAGE[PAGE.index("## Events") :], re.MULTILINE))
+    for path in FILES:
+        for name, event in packaged(path).items():
+            pushed = " ".join(f"{value:+g}" if value else "0" for _, value in event.effect).replace("-", "−")
+            assert rows.pop(name) == pushed, name
+    assert not rows
+
+
+def test_the_example_of_the_page_runs() -> None:
+    """The YAML of "Write your own", and the sign it waits for."""
+    example: str = re.findall(r"^```yaml\n(.*?)^```", PAGE[PAGE.index("## Write your own") :], re.DOTALL | re.MULTILINE)[0]
+    assert example.count("\n") <= 40
+    made: Any = OmegaConf.to_container(OmegaConf.create(example), resolve=True)
+    events = {name: PressureEvent.model_validate(event) for name, event in made["events"].items()}
+    calm, tense = np.zeros(10, dtype=np.float32), np.full(10, 0.8, dtype=np.float32)
+    due = schedule(10, **events)
+    due.must_be_known(("arousal",), ())
+    begun = []
+    for step, arousal in enumerate((calm, tense, tense, tense, tense, tense, tense)):
+        due.heed(Signs(step, {"arousal": arousal}, {}))
+        begun.append(int(due.due(step).begins.sum()))
+    assert begun == [0, 5, 0, 0, 0, 5, 0]

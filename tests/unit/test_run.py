@@ -112,7 +112,7 @@ def test_names_that_users_give_cannot_collide_with_a_stream(tmp_path: Path, monk
 
     monkeypatch.setattr(Streams, "generator", named)
     event = ["+pressure.events.script.rate=0.1", "+pressure.events.script.targets=0.5"]
-    stopped = "+intervention.groups._target_=contagium.sim.intervention.Quarantine"
+    stopped = "+intervention.groups._target_=contagium.sim.intervention.quarantine.Quarantine"
     record(tmp_path, "agents=mixed", "backend=parrot", "population.size=20", "persona.name=seeding", *event, stopped)
     given = {"contagion:seeding:race", "contagion:seeding:dwell", "pressure:script", "pressure targets:script"}
     assert {name for name in names if ":" in name} == given | {"intervention:groups"}
@@ -304,7 +304,7 @@ def test_any_text_passes_the_command_line_unchanged(
 ) -> None:
     seen = []
     monkeypatch.setattr(sys, "argv", ["contagium"])
-    monkeypatch.setattr(application, "_job", lambda config: seen.append(OmegaConf.to_container(config, resolve=True)))
+    monkeypatch.setattr(application, "job", lambda config: seen.append(OmegaConf.to_container(config, resolve=True)))
     arguments = [f"{key}={text}" for key, text in zip(KEYS, texts, strict=True)]
     assert application._run(["contagium", *arguments, f"hydra.run.dir={tmp_path}"]) == 0
     found = [seen[0]["persona"]["text"], seen[0]["background"]["text"], seen[0]["pressure"]["events"]["rejection"]["text"]]

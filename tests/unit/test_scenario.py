@@ -68,7 +68,7 @@ GROUP = BASE["agents"]["groups"]["mechanistic"]
         (
             "pressure.events.rejection",
             EVENT | {"rate": 0.1},
-            "pressure.events.rejection: give either at (steps) or rate (per step), not both",
+            "pressure.events.rejection: give either at (steps) or rate (per step) or trigger, not both at and rate",
         ),
         ("pressure.events.rejection", EVENT | {"intensity": 1.1}, "pressure.events.rejection.intensity: …, got 1.1"),
         ("pressure.events.rejection", {"rate": -0.1}, "pressure.events.rejection.rate: …, got -0.1"),

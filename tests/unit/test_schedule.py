@@ -27,6 +27,7 @@ from contagium.envs.message import Axes, Exposures, Messages
 from contagium.envs.network import Network, complete, ring, scale_free, small_world
 from contagium.envs.pressure import Effect, PressureEvent, PressureSchedule
 from contagium.envs.rng import Streams
+from contagium.envs.who import Place
 from contagium.envs.world import Act, Consequence, Observation, World
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import digest
@@ -128,7 +129,7 @@ class Played:
             mine = np.flatnonzero(group == g)
             policy.begin(Setting(mine, population, AXES, (SPIRAL,), PLAIN, name_of, ("calm", "sad"), 3, backend))
         world.reset(streams)
-        pressure = PressureSchedule(EVENTS, size, np.array([1]), streams)
+        pressure = PressureSchedule(EVENTS, Place(size, np.array([1])), streams)
         parts = (world, policies, population, AXES, streams, pressure, self._after)
         self.schedule: Schedule = Rounds(*parts) if kind == "rounds" else Dataflow(*parts, steps, **how)
         self.world, self.after, self.told = world, [], []
@@ -413,7 +414,8 @@ class Hall(World):
 def test_what_cannot_run_ahead_is_refused(
     world: type[World], policies: list[Policy], interventions: list[str], reason: str | None
 ) -> None:
-    why = refusal(world(complete(4, Streams(0)), AXES), policies, interventions)
+    calm = PressureSchedule({}, Place(4, np.array([0])), Streams(0))
+    why = refusal(world(complete(4, Streams(0)), AXES), policies, calm, interventions)
     assert why is None if reason is None else why is not None and why.startswith(reason)
 
 

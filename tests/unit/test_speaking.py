@@ -14,7 +14,7 @@ from contagium.agents.backends.backend import BackendError, Completion, PromptFo
 from contagium.agents.backends.forms import posts_in
 from contagium.agents.memory import Memory, NoMemory, Summary, Window
 from contagium.agents.persona import Persona
-from contagium.agents.policy import Answer, Population, Question, Setting, name_of
+from contagium.agents.policy import Answer, Clamp, Pin, Population, Question, Setting, SumUp, Unpin, Wipe, name_of
 from contagium.agents.speaking import Speaking
 from contagium.envs.message import Axes, Inbox, Messages
 from contagium.envs.pressure import Pressure
@@ -377,8 +377,8 @@ def test_agents_can_be_inoculated_and_wiped() -> None:
     backend = Fake(lambda request: "hello")
     policy = begun(backend, memory=Window(read=9))
     act(policy, observe(0, [1, 2], ["before"]))
-    policy.inoculate(np.array([1]), "Think twice.")
-    policy.wipe([1])
+    policy.undergo(Pin(np.array([1]), "Think twice."))
+    policy.undergo(Wipe(np.array([1])))
     backend.asked.clear()
     act(policy, observe(1, [1, 2], ["after"]))
     one, two = sorted(backend.asked, key=lambda request: request.agent)
@@ -386,6 +386,45 @@ def test_agents_can_be_inoculated_and_wiped() -> None:
     assert one.messages[1].content.startswith("Think twice.\n")
     assert [post.text for post in posts_in(two)] == ["before", "hello", "after"]
     assert "Think twice." not in " ".join(turn.content for turn in two.messages)
+    policy.undergo(Unpin(np.array([1]), "Think twice."))
+    backend.asked.clear()
+    act(policy, observe(2, [1], ["later"]))
+    assert "Think twice." not in " ".join(turn.content for turn in backend.asked[0].messages)
+    with pytest.raises(TypeError, match="agents of Speaking cannot undergo Clamp"):
+        policy.undergo(Clamp(np.array([1]), (0.0, 0.0, 0.0)))
+
+
+def test_agents_told_to_sum_up_keep_notes_and_a_summary_of_their_own() -> None:
+    backend = Fake(lambda request: "all was well" if request.purpose == "summary" else "hello")
+    policy = begun(backend, memory=Window(read=9))
+    act(policy, observe(0, [1], ["stale"]))
+    policy.undergo(Pin(np.array([1]), "Think twice."))
+    policy.undergo(SumUp(np.array([1])))
+    backend.asked.clear()
+    act(policy, observe(1, [1], ["after"]))
+    summing, speaking = backend.asked
+    assert (summing.purpose, speaking.purpose) == ("summary", "speak")
+    asked = " ".join(turn.content for turn in speaking.messages)
+    assert "Think twice." in asked
+    assert "all was well" in asked
+    assert "after" in asked
+    assert "stale" not in asked
+
+
+def test_what_the_world_tells_and_which_choices_it_leaves_reach_the_model() -> None:
+    backend = Fake(lambda request: '{"choice": "stay"}' if request.purpose == "choice" else "hello")
+    policy = begun(backend, choices=("rest", "stay", "run"))
+    allowed = np.array([[True, True, False], [True, False, False]])
+    seen = replace(observe(0, [1, 2], ["hi"]), news={1: "Your work was refused."}, allowed=allowed)
+    did = asyncio.run(policy.act(seen, STREAMS))
+    assert did.choice.tolist() == [1, 0], "whoever has one choice takes it"
+    (asked,) = [request for request in backend.asked if request.purpose == "choice"]
+    assert asked.agent == 1
+    assert "rest, stay." in asked.messages[-1].content
+    spoken = {request.agent: request for request in backend.asked if request.purpose == "speak"}
+    told = [" ".join(turn.content for turn in spoken[agent].messages) for agent in (1, 2)]
+    assert "Your work was refused." in told[0]
+    assert "refused" not in told[1]
 
 
 def interview(policy: Speaking, question: Question, agents: tuple[int, ...] = (0, 1), step: int = 3) -> dict[int, Answer]:

@@ -14,7 +14,7 @@ from contagium.sim.analysis.arms.compare import Comparison, compare
 from contagium.sim.analysis.arms.runs import arms_of, found_in, read
 from contagium.sim.analysis.arms.tables import tables
 from contagium.sim.analysis.spread.epidemic import KINDS
-from contagium.sim.analysis.tables import html_table, show
+from contagium.sim.analysis.tables import Table, html_table, show
 from contagium.sim.analysis.text import html_text, visible
 from contagium.sim.files import put
 from contagium.sim.log import LogError
@@ -71,8 +71,8 @@ def _compared(given: argparse.Namespace) -> Comparison:
     return compare(arms, given.outcome, given.baseline, [*notes, *more], not given.unpaired)
 
 
-def write(found: Comparison, output: Path) -> None:
-    """comparison.json, comparison.html and figures/, each put in place whole."""
+def write(found: Comparison, output: Path, before: Sequence[Table] = ()) -> None:
+    """comparison.json, comparison.html and figures/, each put in place whole. before: tables that stand first on the page."""
     from contagium.sim.analysis.figures.arms import draw_arms
     from contagium.sim.analysis.figures.picture import book
 
@@ -84,10 +84,10 @@ def write(found: Comparison, output: Path) -> None:
     put(output / "figures" / "comparison.pdf", book(pictures))
     told = json.dumps(as_json(found), indent=2, ensure_ascii=False, allow_nan=False)
     put(output / "comparison.json", f"{told}\n".encode())
-    put(output / "comparison.html", page(found, pictures).encode())
+    put(output / "comparison.html", page(found, pictures, before).encode())
 
 
-def page(found: Comparison, pictures: Sequence[Picture]) -> str:
+def page(found: Comparison, pictures: Sequence[Picture], before: Sequence[Table] = ()) -> str:
     """A page that loads nothing and runs nothing; all that runs say of themselves is escaped."""
     from contagium.sim.analysis.report.page import CONTENT_POLICY, STYLE
 
@@ -103,7 +103,7 @@ def page(found: Comparison, pictures: Sequence[Picture]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{html_text(CONTENT_POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html_text(title)}</title><style>{STYLE}</style></head>\n<body>\n<h1>{html_text(title)}</h1>\n{notes}\n"
-        f"{''.join(html_table(table) for table in tables(found))}\n{figures}\n</body></html>\n"
+        f"{''.join(map(html_table, (*before, *tables(found))))}\n{figures}\n</body></html>\n"
     )
 
 

@@ -7,64 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from contagium.sim.analysis.emotion.affect import affect_curves
-from contagium.sim.analysis.spread.epidemic import CASES, INFECTIOUS, Share, chosen_strain, compartment_curves, last_step
+from contagium.sim.analysis.arms.feelings import DISTRESS, ON_AXES, OPEN, answers, distressed, drift, lead, recovered, relapsed
+from contagium.sim.analysis.arms.seen import Seen, UndefinedError, known
+from contagium.sim.analysis.spread.epidemic import Share, chosen_strain
 from contagium.sim.analysis.trees.reproduction import half, secondary_cases
-from contagium.sim.analysis.trees.tree import Chains, chains
 from contagium.sim.reading import Run
 
 Form = Literal["number", "ratio", "share", "event"]
 """Any number; one whose 0 is nothing at all; one from 0 to 1; what happened in a run or did not."""
-
-DISTRESS, OPEN = "distress", 5.0
-"""The measure, 0 to 10, and the reading from which distress is open."""
-
-
-class UndefinedError(Exception):
-    """An outcome that a run does not have; the message says why."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One run, and of which strain and kind of cases its outcomes are told."""
-
-    run: Run
-    strain: str
-    kind: str = "case"
-
-    @cached_property
-    def chains(self) -> Chains:
-        return chains(self.run, self.strain, self.kind)
-
-    @cached_property
-    def last(self) -> int:
-        return last_step(self.run)
-
-    @cached_property
-    def caught(self) -> pd.DataFrame:
-        """Cases that were not seeded."""
-        return self.chains.cases[~self.chains.cases["index"]]
-
-    @cached_property
-    def affect(self) -> dict[str, pd.DataFrame]:
-        return affect_curves(self.run)
-
-    @cached_property
-    def steps(self) -> pd.DataFrame:
-        return self.run.table("step")
-
-    @cached_property
-    def prevalence(self) -> pd.Series:
-        """Agents that are a case after each step, as a share of all; empty where no compartments are logged."""
-        curves = compartment_curves(self.run, self.strain, self.kind)
-        cases = [name for name in (CASES if self.kind == "case" else (INFECTIOUS,)) if name in curves]
-        return curves[cases].sum(axis=1) / curves.sum(axis=1) if cases else pd.Series(dtype=float)
 
 
 @dataclass(frozen=True)
@@ -87,19 +43,13 @@ class Value:
     reason: str | None = None
 
 
-def _known(of: float | None, reason: str) -> float:
-    if of is None:
-        raise UndefinedError(reason)
-    return of
-
-
 def _attack(seen: Seen) -> float:
     seeded = len(seen.chains.cases) - len(seen.caught)
-    return _known(Share(len(seen.caught), seen.run.size - seeded).value, "every agent is an index case")
+    return known(Share(len(seen.caught), seen.run.size - seeded).value, "every agent is an index case")
 
 
 def _size(seen: Seen) -> float:
-    return _known(Share(len(seen.chains.cases), seen.run.size).value, "no population was recorded")
+    return known(Share(len(seen.chains.cases), seen.run.size).value, "no population was recorded")
 
 
 def _took_off(seen: Seen) -> float:
@@ -107,17 +57,17 @@ def _took_off(seen: Seen) -> float:
 
 
 def _peak(seen: Seen) -> float:
-    return _known(seen.prevalence.max() if len(seen.prevalence) else None, "no compartments were recorded")
+    return known(seen.prevalence.max() if len(seen.prevalence) else None, "no compartments were recorded")
 
 
 def _peak_step(seen: Seen) -> float:
-    return _known(float(seen.prevalence.idxmax()) if len(seen.prevalence) else None, "no compartments were recorded")
+    return known(float(seen.prevalence.idxmax()) if len(seen.prevalence) else None, "no compartments were recorded")
 
 
 def _reproduction(seen: Seen) -> float:
     """Of one run however few its cases: to leave out runs in which little spread would make every arm look alike."""
     counts = secondary_cases(seen.chains, seen.last, half(seen.last))
-    return _known(float(counts.mean()) if len(counts) else None, "no case that could be followed")
+    return known(float(counts.mean()) if len(counts) else None, "no case that could be followed")
 
 
 def _first_case(seen: Seen) -> float:
@@ -128,60 +78,44 @@ def _first_case(seen: Seen) -> float:
 
 def _missing(seen: Seen) -> float:
     missing, sent = int(seen.steps["missing"].sum()), int(seen.steps["messages"].sum())
-    return _known(missing / (missing + sent) if missing + sent else None, "nobody had a turn")
+    return known(missing / (missing + sent) if missing + sent else None, "nobody had a turn")
 
 
 def _unread(seen: Seen) -> float:
     query = "SELECT COUNT(*), COALESCE(SUM(status != 'ok'), 0) FROM reading"
     rows, failed = seen.run.rows(query)[0]
-    return _known(failed / rows if rows else None, "nothing was read")
+    return known(failed / rows if rows else None, "nothing was read")
 
 
 def _reward(seen: Seen) -> float:
     mean = seen.run.rows("SELECT AVG(reward) FROM reward")[0][0]
-    return _known(mean, "nothing was earned")
-
-
-def _mean(axis: str, seen: Seen) -> float:
-    return _weighted(seen.affect[axis])
-
-
-def _highest(axis: str, seen: Seen) -> float:
-    return float(seen.affect[axis]["mean"].max())
-
-
-def _change(axis: str, seen: Seen) -> float:
-    curve = seen.affect[axis]
-    third = len(curve) // 3
-    if not third:
-        raise UndefinedError("fewer than 3 steps")
-    return _weighted(curve.iloc[-third:]) - _weighted(curve.iloc[:third])
-
-
-def _weighted(curve: pd.DataFrame) -> float:
-    """Mean over messages of some steps."""
-    read = curve[curve["messages"] > 0]
-    if read.empty:
-        raise UndefinedError("nothing was read in some part of the run")
-    return float(np.average(read["mean"], weights=read["messages"]))
-
-
-def _distressed(seen: Seen) -> float:
-    """Of the messages logged in detail that have a good reading."""
-    standing = None
-    for instrument in seen.run.meta["axis_instruments"][DISTRESS]:
-        found = seen.run.read(instrument, DISTRESS).dropna(subset=["value"]).set_index("id")["value"]
-        standing = found if standing is None else standing.combine_first(found)
-    if standing is None or standing.empty:
-        raise UndefinedError("no good reading of distress")
-    return float((standing >= OPEN).mean())
+    return known(mean, "nothing was earned")
 
 
 def _chose(choice: str, seen: Seen) -> float:
     """Of the valid choices, everybody counted."""
     valid = seen.run.table("chosen").dropna(subset=["choice"])
     total = int(valid["agents"].sum())
-    return _known(valid.loc[valid["choice"] == choice, "agents"].sum() / total if total else None, "nobody chose")
+    return known(valid.loc[valid["choice"] == choice, "agents"].sum() / total if total else None, "nobody chose")
+
+
+def _outcome(name: str, seen: Seen) -> float:
+    """Of all agents and steps that it concerned."""
+    agents, total = _summed(name, seen)
+    return known(total / agents if agents else None, f"{name} concerned nobody")
+
+
+def _summed(name: str, seen: Seen) -> tuple[int, float]:
+    query = "SELECT COALESCE(SUM(agents), 0), COALESCE(SUM(total), 0) FROM outcome_sum WHERE name = ?"
+    agents, total = seen.run.rows(query, (name,))[0]
+    return int(agents), float(total)
+
+
+def _first(name: str, seen: Seen) -> float:
+    step = seen.run.rows("SELECT MIN(step) FROM outcome_sum WHERE name = ? AND total > 0", (name,))[0][0]
+    if step is None:
+        raise UndefinedError("it never happened")
+    return float(step)
 
 
 FIXED = (
@@ -199,19 +133,40 @@ RATES = (
     Outcome("failed_readings", "share of readings that failed", "share", _unread, usual=False, whole=False),
 )
 """Of every run, beside whatever it shows."""
+OF_DISTRESS = (
+    Outcome("distressed", f"share of messages with distress of {OPEN:g} or more", "share", distressed),
+    Outcome("recovered", "share of agents once distressed whose last message is not", "share", recovered, usual=False),
+    Outcome("relapsed", "share of agents that came out of distress and fell back", "share", relapsed, usual=False),
+)
+ONCE_SEEN = ("mean_", "first_", "lead_", "answer_", "drift_")
+"""How names begin of which a run tells only once it is over: of deeds in its world, and of answers to its interviews."""
+
+ANSWERED = """
+    SELECT DISTINCT substr(channel, 11), key FROM reading, json_each(scores)
+    WHERE instrument = 'interview' AND channel LIKE 'interview:%' ORDER BY 1, 2
+"""
 
 
 def outcomes(seen: Seen) -> Iterator[Outcome]:
     """Every outcome that this run's log can tell of."""
     yield from FIXED
     for axis in seen.affect:
-        yield Outcome(f"mean_{axis}", f"mean {axis} of messages", "number", partial(_mean, axis))
-        yield Outcome(f"peak_{axis}", f"highest mean {axis} of a step", "number", partial(_highest, axis), usual=False)
-        yield Outcome(f"change_{axis}", f"{axis} in the last third of steps less the first", "number", partial(_change, axis))
+        for family, (says, of, usual) in ON_AXES.items():
+            yield Outcome(f"{family}_{axis}", says.format(axis), "number", partial(of, axis), usual)
     if DISTRESS in seen.affect:
-        yield Outcome("distressed", f"share of messages with distress of {OPEN:g} or more", "share", _distressed)
+        yield from OF_DISTRESS
     for choice in seen.run.meta.get("choices") or ():
         yield Outcome(f"chose_{choice}", f"share of choices that were {choice}", "share", partial(_chose, choice))
+    for (name,) in seen.run.rows("SELECT DISTINCT name FROM outcome_sum ORDER BY name"):
+        yield Outcome(f"mean_{name}", f"mean {name}, of agents and steps that it concerned", "number", partial(_outcome, name))
+        yield Outcome(f"first_{name}", f"first step with any {name}", "number", partial(_first, name), usual=False)
+        if DISTRESS in seen.affect:
+            says = f"steps from an agent's first message with distress of {OPEN:g} or more to its first {name}"
+            yield Outcome(f"lead_{name}", says, "number", partial(lead, name), usual=False)
+    for item, axis in seen.run.rows(ANSWERED):
+        yield Outcome(f"answer_{item}_{axis}", f"mean {axis} of answers to {item}", "number", partial(answers, item, axis))
+        says = f"{axis} of the last answers to {item} less that of the first"
+        yield Outcome(f"drift_{item}_{axis}", says, "number", partial(drift, item, axis), usual=False)
     if seen.run.rows("SELECT 1 FROM reward LIMIT 1"):
         yield Outcome("reward", "mean reward of an agent in a step", "number", _reward)
     yield from RATES

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contagium.agents.persona import Persona
 from contagium.sim.analysis.spread.epidemic import chosen_strain, last_step, measure_of, onsets
 from contagium.sim.log import Run
 
@@ -103,7 +104,7 @@ def _heard(run: Run, texts: pd.DataFrame, said: pd.DataFrame) -> Iterator[str]:
 
 def _examples(run: Run, strain: str) -> list[str]:
     persona = run.meta["scenario"].get("persona", {})
-    return list(persona.get("examples", ())) if persona.get("name") == strain else []
+    return list(Persona.model_validate(persona).examples) if persona.get("name") == strain else []
 
 
 @dataclass(frozen=True)
