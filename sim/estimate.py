@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from contagium.sim.laboratory import instruments, interveners, prices, society
 from contagium.sim.observer.instrument import Material
 from contagium.sim.scenario import Scenario
 from contagium.sim.schedule import Rounds
+from contagium.sim.wording import PARAPHRASE
 
 WORD = "nothing "
 
@@ -61,8 +63,11 @@ class _Wordy:
         self.calls += 1
         self.prompt_tokens += read
         self.completion_tokens += written
-        words = math.ceil(written * len(WORD) / len(WORD.strip()) / 2)
-        return Completion(WORD * words, "length", self.model, read, written, latency=0.0)
+        words = WORD * math.ceil(written * len(WORD) / len(WORD.strip()) / 2)
+        if request.purpose == PARAPHRASE:
+            # Who is to put things in other words must show first that it keeps what they say.
+            words = "So: " + re.sub(r"<[^>]*>", " ", request.messages[-1].content)
+        return Completion(words, "length", self.model, read, written, latency=0.0)
 
 
 async def estimate(scenario: Scenario) -> list[Estimate]:

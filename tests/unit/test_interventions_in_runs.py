@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 import contagium.sim.analysis.report.transcript as transcript
 from contagium.sim.build import ScenarioError
+from contagium.sim.estimate import estimate
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import Run, open_run
 from contagium.sim.reading import digest
@@ -171,3 +172,14 @@ def test_all_that_are_for_numbers_begin(tmp_path: Path) -> None:
 def test_a_placebo_in_words_is_as_long(one: str, other: str) -> None:
     long, short = sorted(len(str(configured()[name].get("text") or configured()[name]["texts"])) for name in (one, other))
     assert long <= 1.1 * short
+
+
+def test_the_estimate_counts_what_interventions_ask() -> None:
+    spec = {"_target_": "contagium.sim.intervention.paraphrase.Paraphrase", "backend": composed(*PARROT)["backend"]}
+    sums = {"_target_": "contagium.sim.intervention.memory.SumUp", "start": 2, "stop": 3}
+    plain, with_both = (
+        asyncio.run(estimate(make_scenario(whole(*PARROT, interventions=given)))) for given in ({}, {"again": spec, "sum": sums})
+    )
+    (before,), (after,) = plain, with_both
+    # What 8 agents say in 4 steps, said in other words, after 2 sentences on trial; and 8 sums of what they remember.
+    assert after.calls - before.calls == 8 * 4 + 2 + 8
