@@ -147,6 +147,8 @@ class Persona(BaseModel):
             for out in (self.without, *((*self.without, facet) for facet in loses)):
                 if not self._lines(out):
                     raise ValueError(f"without: persona {self.name} has no line left without {', '.join(out)}")
-        if self.gate and self.gate.tests(self.examples):
+        variants = self.mutation.lines if self.mutation else ()
+        lessened = (line for facet in loses for line in self._lines((*self.without, facet)))
+        if self.gate and self.gate.tests((*self.examples, *variants, *lessened)):
             raise ValueError(f"gate.held_out: a line of persona {self.name} says one of {', '.join(self.gate.held_out)}")
         return self

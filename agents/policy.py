@@ -13,6 +13,7 @@ from contagium.agents.backends.backend import Backend
 from contagium.agents.persona import Persona
 from contagium.agents.structured import closed_list
 from contagium.envs.message import Axes
+from contagium.envs.names import name_of as name_of
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
 
@@ -195,15 +196,3 @@ class Policy(Protocol):
 def nothing_to_undergo(policy: object, deed: Deed) -> None:
     """What a policy does that undergoes nothing. TypeError, always."""
     raise TypeError(f"agents of {type(policy).__name__} cannot undergo {type(deed).__name__}")
-
-
-NAMES = (
-    *("Aster", "Bram", "Cleo", "Dara", "Emil", "Fenna", "Gus", "Hana", "Ivo", "June", "Kai", "Lena", "Milo"),
-    *("Nora", "Otis", "Petra", "Quinn", "Rosa", "Sven", "Tilda", "Uma", "Viggo", "Wren", "Xavi", "Yara", "Zeno"),
-)
-
-
-def name_of(agent: int) -> str:
-    """A name a person would use: Aster, Bram, …, then Aster 2, Bram 2, …"""
-    turn, which = divmod(agent, len(NAMES))
-    return NAMES[which] if turn == 0 else f"{NAMES[which]} {turn + 1}"

@@ -220,7 +220,7 @@ class Companion(World):
         agents, choice = act.agents[done], act.choice[done]
         well = choice == right[self._asked(self.step)[agents]]
         paid[agents] = np.where(well, 1.0, -1.0)
-        outcomes: Outcomes = {"decided": (act.agents, done)}
+        outcomes: Outcomes = {"decided": (act.agents[act.present], done[act.present])}
         return outcomes | {"approved": (agents, choice == APPROVE), "right": (agents, well)}
 
     def _retire(self, plan: Retirement, settled: Consequence) -> Consequence:

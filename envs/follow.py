@@ -54,7 +54,6 @@ class Follow(World):
         self.new, self._added = np.full((size, self._most), -1), np.zeros(size, dtype=np.int64)
         self.following = self.network.in_degree.copy()
         self.focal = self._edge = np.full(size, -1)
-        self._nth = self._count = np.zeros(size, dtype=np.int64)
         self._may = np.tile([True, False, False], (size, 1))
 
     def followings(self) -> Network:
@@ -72,15 +71,17 @@ class Follow(World):
         if self.focal[agent] < 0:
             return told
         now = "You follow" if self._may[agent, UNFOLLOW] else "You do not follow"
-        return f"{told} {now} the author of post {self._nth[agent] + 1} of the {self._count[agent]} you have just read."
+        # By name, since a reader has its posts in an order of its own, and perhaps not all of them.
+        return f"{told} {now} {self.called(int(self.focal[agent]))}, who wrote one of the posts you have just read."
 
     def answer(self, step: int, sender: Ints, mail: Mail) -> Ints:
         return mail.one(sender, self.streams.uniform("reply to", step, sender))
 
     def consequence(self, act: Act) -> Consequence:
-        size, agents = self.network.size, act.agents
+        # A turn without a result neither did nor left undone.
+        size, agents, chosen = self.network.size, act.agents[act.present], act.choice[act.present]
         could = self.allowed(self.step, agents)
-        follows, unfollows = (could[:, choice] & (act.choice == choice) for choice in (FOLLOW, UNFOLLOW))
+        follows, unfollows = (could[:, choice] & (chosen == choice) for choice in (FOLLOW, UNFOLLOW))
         self._follow(agents[follows])
         self._unfollow(agents[unfollows])
         self._look(self.step + 1)
@@ -123,11 +124,11 @@ class Follow(World):
         """Draw the post that each agent may act upon at `step`, from what was just heard."""
         heard, size = self.mail.heard, self.network.size
         start = row_pointer(heard.agent, size)
-        self._count = count = np.diff(start)
-        self._nth = (self.streams.uniform("which", step, self._everyone) * count).astype(np.int64)
+        count = np.diff(start)
+        nth = (self.streams.uniform("which", step, self._everyone) * count).astype(np.int64)
         self.focal = np.full(size, -1)
         some = np.flatnonzero(count)
-        self.focal[some] = heard.source[start[some] + self._nth[some]]
+        self.focal[some] = heard.source[start[some] + nth[some]]
         self._edge = self._tie_to(self.focal)
         followed = (self._edge >= 0) & (self.kept[self._edge] if len(self.kept) else False)
         more = np.flatnonzero((self._added > 0) & (self._edge < 0) & (self.focal >= 0))

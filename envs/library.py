@@ -31,7 +31,7 @@ class Library(World):
     valid choice does not. With probability `cites` a document answers one that its author read, each as likely. index: agents who
     write whatever they choose; leave: the step from which on they are gone and only what they wrote is left, null: never.
 
-    Outcomes: `wrote`, for each whose turn it is. Reward: none. Terminated: never.
+    Outcomes: `wrote`, for each who had a turn. Reward: none. Terminated: never.
     """
 
     choices = ("write", "only read")
@@ -78,7 +78,8 @@ class Library(World):
         return np.where(cites, mail.one(sender, self.streams.uniform("cited", step, sender)), -1)
 
     def consequence(self, act: Act) -> Consequence:
-        return replace(super().consequence(act), outcomes={"wrote": (act.agents, self._writes(act).astype(np.float64))})
+        wrote = act.agents[act.present], self._writes(act)[act.present].astype(np.float64)
+        return replace(super().consequence(act), outcomes={"wrote": wrote})
 
     def hear(self, step: int, board: Messages, readers: Ints) -> Exposures:
         there = np.flatnonzero((board.step > step - self.memory) & (board.step <= step))

@@ -159,11 +159,14 @@ class Exposures:
         return Exposures(self.step, self.agent[rows], self.message[rows], self.source[rows], self.weight[rows])
 
     def concat(self, other: Exposures) -> Exposures:
-        """These and the `other` ones, sorted by agent and then by message; the step is the other's."""
+        """These and the `other` ones, sorted by agent and then by message, what is in both once; the step is the other's."""
         if not len(self):
             return other
         agent, message = np.r_[self.agent, other.agent], np.r_[self.message, other.message]
         order = np.lexsort((message, agent))
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = (np.diff(agent[order]) != 0) | (np.diff(message[order]) != 0)
+        order = order[new]
         source, weight = np.r_[self.source, other.source], np.r_[self.weight, other.weight]
         return Exposures(other.step, agent[order], message[order], source[order], weight[order])
 

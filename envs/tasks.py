@@ -21,7 +21,9 @@ LONGEST = 120
 IMPOSSIBLE = "impossible"
 _MARK = re.compile(r"answer\s*:", re.IGNORECASE | re.ASCII)
 _ENDS = re.compile(r"[.;!?](?:\s|$)|\n")
-_PLAIN = str.maketrans("×÷−–", "*/--")
+_PLAIN = str.maketrans("×·÷−–→", "**/-->")
+_AROUND = " \t*_`$\"'“”"
+"""Emphasis and quotes, which stand around an answer and are no part of it."""
 _TOKEN = re.compile(r"\s*([0-9]{1,6}|[-+*/()])", re.ASCII)
 _TERM = {"*": lambda a, b: a * b, "/": lambda a, b: a / b, "+": lambda a, b: a + b, "-": lambda a, b: a - b}
 
@@ -40,7 +42,9 @@ class Task:
 def answer_in(text: str) -> str | None:
     """What stands after the last "answer:" up to the end of the sentence, at most `LONGEST` characters; None: nothing does."""
     _, *tails = _MARK.split(text)
-    return _ENDS.split(tails[-1].lstrip()[:LONGEST], 1)[0].translate(_PLAIN) or None if tails else None
+    if not tails:
+        return None
+    return _ENDS.split(tails[-1].lstrip(f"{_AROUND}\r\n")[:LONGEST], 1)[0].translate(_PLAIN).strip(_AROUND) or None
 
 
 def says_impossible(answer: str) -> bool:
@@ -132,9 +136,11 @@ def reach(rng: np.random.Generator, possible: bool) -> Task:
     solution = values[target][1:-1] if possible else None
 
     def fits(answer: str) -> bool:
+        # Some begin with what they were to reach.
+        named, _, rest = answer.partition("=")
         try:
-            value, used = value_of(answer)
-        except (ValueError, ZeroDivisionError):
+            value, used = value_of(rest if named.strip() == str(target) else answer)
+        except (ValueError, ZeroDivisionError, RecursionError):  # The last for brackets, where the stack is deep already.
             return False
         return value == target and Counter(used) == Counter(numbers)
 

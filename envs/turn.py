@@ -87,6 +87,11 @@ class Act:
     latent: dict[str, Transitions] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which of its agents had a turn with a result, (n,)."""
+        return ~np.isin(self.agents, list(self.missing))
+
     @classmethod
     def idle(cls, agents: NDArray[np.int64], axes: int) -> Act:
         """Nobody says or does anything."""

@@ -16,12 +16,13 @@ class Signs:
     """What is known of all N agents before `step`, from what the observer saw up to the step before.
 
     shown: axis or other measure → (N,) what each agent's latest message read as, NaN where none has been read. is_case: strain or
-    state → (N,) bool, who is a case of it now.
+    state → (N,) bool, who is a case of it now. states: which of these names are states, and not strains.
     """
 
     step: int
     shown: Mapping[str, NDArray[np.float32]]
     is_case: Mapping[str, NDArray[np.bool_]]
+    states: frozenset[str] = frozenset()
 
 
 class Trigger(BaseModel):

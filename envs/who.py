@@ -19,7 +19,8 @@ Ids = Annotated[tuple[int, ...], Field(min_length=1)]
 
 class Chosen(BaseModel):
     """Agents by one mark: their group, their role in the world, their community in the network, the share `degree` of those with
-    most hearers, a share drawn once, their ids, or that they are cases of the strain or state `case`, at any time anew.
+    most hearers (among equals by lot), a share drawn once, their ids, or that they are cases of the strain or state `case`, at
+    any time anew.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +47,7 @@ class Chosen(BaseModel):
 
 def _kind(given: Any) -> str:
     """What kind of choice was given, so that an error is about that kind alone."""
-    if isinstance(given, str):
+    if isinstance(given, str | bool):  # True is no share of 1.
         return "word"
     if isinstance(given, int | float):
         return "share"
@@ -144,7 +145,9 @@ def _marked(who: Chosen, place: Place, streams: Streams, stream: str) -> NDArray
         mask = communities(place.network, streams) == who.community
     elif who.degree is not None:
         hearers = np.bincount(place.network.source, minlength=size)
-        mask[np.argsort(-hearers, kind="stable")[: max(1, round(who.degree * size))]] = True
+        # Among equals the lot decides: by their ids, those side by side on a ring or in one block would be chosen together.
+        lot = streams.generator(stream).permutation(size)
+        mask[lot[np.argsort(-hearers[lot], kind="stable")][: max(1, round(who.degree * size))]] = True
     return mask
 
 

@@ -49,7 +49,8 @@ class Workshop(World):
     tasks: kinds of task, see `tasks.KINDS`. impossible: share of tasks that have no solution, as a search has proved. truthful:
     agents are told that there may be none, and saying so is right where it is so; else nobody says so, and it is an answer
     like any other. rejects: probability that a right answer is rejected all the same. deadline: steps for a task, 0 for no end.
-    offers: which of the choices agents have, beside the first; without "submit" each message hands in an answer. skill:
+    offers: which of the choices agents have, beside the first; without "submit" each message hands in an answer, but for
+    those whose author ends its task in another way. skill:
     probability that who has no words solves a task that has a solution. feedback: which of `tones` rejections have. talk: whether
     colleagues hear each other; without it each is alone and can neither ask nor harm anybody.
 
@@ -152,7 +153,7 @@ class Workshop(World):
         choice = np.full(size, -1)
         choice[act.agents] = act.choice
         deeds = self._judge(act, choice)
-        could = self.allowed(self.step, self._everyone) & deeds.turn[:, None]
+        could = self.allowed(self.step, self._everyone) & (deeds.turn & (choice >= 0))[:, None]
         fooled = (choice == CHEAT) | (choice == DELETE)
         discarded, blamed = (self._victims(choice, kind) for kind in (DISCARD, BLAME))
         closed = deeds.accepted | fooled | (choice == GIVE_UP) | (choice == DISCARD)
@@ -228,8 +229,8 @@ class Workshop(World):
         turn, handed, only_words = np.zeros((3, size), dtype=bool)
         turn[act.agents], handed[act.agents] = True, act.says
         turn[list(act.missing)] = False
-        if self._offered[SUBMIT]:
-            handed = choice == SUBMIT
+        # Who ends its task in another way hands in nothing: no task is paid for twice.
+        handed = choice == SUBMIT if self._offered[SUBMIT] else handed & ~((choice >= GIVE_UP) & (choice <= DISCARD))
         declared = turn & (choice == DECLARE)
         attempt = turn & (handed | declared)
         solved, unread = np.zeros((2, size), dtype=bool)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contagium.envs.message import Axes, Channel, Exposures, Mail, Messages
+from contagium.envs.names import name_of
 from contagium.envs.network import Network
 from contagium.envs.pressure import Pressure
 from contagium.envs.rng import Streams
@@ -108,8 +109,11 @@ class World(ABC):
         turn = self._turn()[act.agents]
         if not np.all(turn):
             raise ValueError(f"it is not the turn of agents {act.agents[~turn].tolist()}")
+        # A turn without a result is no valid choice, nor is what an agent may not choose. The act is the run's own, and the log
+        # tells what counted.
+        if self.choices and act.missing:
+            act.choice[~act.present] = -1
         if (may := self.allowed(self.step, act.agents)) is not None and len(act.agents):
-            # What it may not choose is no valid choice. The act is the run's own, and the log tells what counted.
             at = np.flatnonzero(act.choice >= 0)
             barred = at[~may[at, act.choice[at]]]
             act.choice[barred] = -1
@@ -173,7 +177,9 @@ class World(ABC):
         now = heard.take(delays == 0)
         for late in due:
             now = late.concat(now)
-        return now
+        # What comes late may have been shown again just now: nobody reads one message twice in a step.
+        again = (np.diff(now.agent) == 0) & (np.diff(now.message) == 0)
+        return now.take(np.r_[True, ~again]) if due and again.any() else now
 
     def close(self, edges: NDArray[np.int64], closed: bool = True) -> None:
         """From now on nothing is heard along these edges (places in `network.source`); closed=False: it is again."""
@@ -192,6 +198,10 @@ class World(ABC):
     def allowed(self, step: int, agents: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Which of the choices `agents` (n,) may take at `step`, (n, C); None: all. A choice not allowed counts as none."""
         return None
+
+    def called(self, agent: int) -> str:
+        """What an agent is called: as this world knows it, or by a name of ours."""
+        return self.names[agent] if self.names else name_of(agent)
 
     def start(self) -> None:  # noqa: B027
         """Set up private state; `self.streams` is there."""

@@ -41,11 +41,16 @@ def plain(argument: str) -> str:
     return f"{key}={_decode(protected[1])}" if protected else argument
 
 
+LISTED_IN_PART = ("env.", "network.", "agents.", "memory.", "pressure.", "intervention.", "observer.")
+"""Keys of parts whose classes have more settings than their files need list."""
+
+
 def hydra_line(error: HydraException) -> str:
     """Hydra's complaint in one line, with the nearest key where one is misspelt."""
     text = str(error).splitlines()[0].rstrip(".")
     if misspelt := re.search(r"Could not override '([^']+)'", text):
-        return f"{misspelt[1]}: no such key{_nearest(misspelt[1])}"
+        unlisted = "; a setting that its file does not list is added with +" if misspelt[1].startswith(LISTED_IN_PART) else ""
+        return f"{misspelt[1]}: no such key{_nearest(misspelt[1])}{unlisted}"
     if there := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
         return f"{there[1]}: the key is there already; leave out the +"
     if isinstance(error, OverrideParseException):

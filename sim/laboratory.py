@@ -17,7 +17,7 @@ from contagium.agents.backends.backend import Backend
 from contagium.agents.backends.budget import Budget, Caps, Price
 from contagium.agents.backends.journal import Journal
 from contagium.agents.backends.stack import CallRules, assemble
-from contagium.agents.policy import Policy, Population, Setting, name_of
+from contagium.agents.policy import Policy, Population, Setting
 from contagium.agents.weights import WeightsError
 from contagium.envs.message import Axes
 from contagium.envs.network import Network
@@ -73,7 +73,7 @@ class Laboratory:
 
     def name(self, agent: int) -> str:
         """What an agent is called."""
-        return called(self.world, agent)
+        return self.world.called(agent)
 
     @cached_property
     def sample(self) -> Sample:
@@ -83,8 +83,8 @@ class Laboratory:
 
 
 def called(world: World, agent: int) -> str:
-    """What an agent is called: as its world knows it, or by a name of ours."""
-    return world.names[agent] if world.names else name_of(agent)
+    """What an agent is called."""
+    return world.called(agent)
 
 
 def silent(line: str) -> None:
@@ -107,7 +107,7 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
             raise ScenarioError(f"run.schedule=dataflow: {reason}")
     followed = (*people.axes.strains, *scenario.observer.states)
     with _refused():
-        people.pressure.must_be_known((*people.axes.names, *scenario.observer.axes), followed)
+        people.pressure.must_be_known(tuple(_measured(scenario, people.axes)), followed)
     interventions = interveners(scenario, people, people.policies, makes.of)
     return Laboratory(
         scenario=scenario,
@@ -159,15 +159,20 @@ def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
 
 
 def _observer(scenario: Scenario, people: Society, backend: MakeBackend) -> Observer:
-    spec = scenario.observer
-    # What a message states outright stands before what its words are read as.
-    of_strain = [name for name in (STATED, spec.case.instrument) if name in spec.instruments]
-    chosen = dict(spec.axes) | {strain: tuple(dict.fromkeys(of_strain)) for strain in people.axes.strains}
-    # No instrument reads opinions in words.
-    chosen |= {stance: (STATED,) for stance in people.axes.stances if STATED in spec.instruments}
+    spec, chosen = scenario.observer, _measured(scenario, people.axes)
     built = instruments(scenario, people, backend, spec.instruments)
     with _refused("observer."):
         return Observer(built, chosen, spec.case, people.axes, scenario.personas, people.population, spec.states)
+
+
+def _measured(scenario: Scenario, axes: Axes) -> dict[str, tuple[str, ...]]:
+    """Of what agents show, all that is measured, and the instruments whose readings stand for it, best first."""
+    spec = scenario.observer
+    # What a message states outright stands before what its words are read as.
+    of_strain = [name for name in (STATED, spec.case.instrument) if name in spec.instruments]
+    chosen = dict(spec.axes) | {strain: tuple(dict.fromkeys(of_strain)) for strain in axes.strains}
+    # No instrument reads opinions in words.
+    return chosen | {stance: (STATED,) for stance in axes.stances if STATED in spec.instruments}
 
 
 def instruments(
@@ -205,8 +210,7 @@ def interveners(
     """The interventions of a scenario, begun. policies: of each group. measures: of what agents show, those known at each step;
     None: all that the observer has. ScenarioError: one of them cannot work here."""
     followed = people.axes.strains if measures is not None else (*people.axes.strains, *scenario.observer.states)
-    known = measures if measures is not None else (*people.axes.names, *scenario.observer.axes)
-    known = tuple(dict.fromkeys(known))
+    known = tuple(_measured(scenario, people.axes) if measures is None else measures)
     works = []
     for name, spec in scenario.intervention.items():
         where = f"intervention.{name}"
@@ -299,7 +303,7 @@ def _policies(
             axes=axes,
             personas=scenario.personas,
             background=scenario.background,
-            name=partial(called, world),
+            name=world.called,
             feelings=tuple(scenario.observer.feelings),
             report_every=scenario.observer.report_every,
             choices=world.choices,

@@ -62,9 +62,13 @@ def _change(composed: dict[str, Any], override: str) -> None:
     assert isinstance(changed, dict)
     before = composed.get("backend")
     _merge(composed, changed)
-    asks = (composed.get("agents", {}).get("groups", {}), composed.get("observer", {}).get("instruments", {}))
-    for part in (one for found in asks for one in found.values() if one):
-        # The groups and instruments that used the scenario's backend go on doing so.
+    asks = [
+        composed.get("agents", {}).get("groups"),
+        composed.get("observer", {}).get("instruments"),
+        composed.get("intervention"),
+    ]
+    for part in (one for found in asks for one in (found or {}).values() if one):
+        # The groups, instruments and interventions that used the scenario's backend go on doing so.
         if "backend" in changed and part.get("backend") == before:
             part["backend"] = composed["backend"]
 

@@ -28,11 +28,13 @@ def announce(console: Console, lab: Laboratory) -> None:
         f"{count} index {'case' if count == 1 else 'cases'} of persona {escape(persona.name)}"
         for count, persona in zip(counts, scenario.personas, strict=True)
     )
-    pressure = escape(", ".join(scenario.pressure.events) or "none")
+    events = escape(", ".join(scenario.pressure.events) or "none")
     world, steps = type(lab.world).__name__.lower(), scenario.steps
-    where = f"{'an' if world[0] in 'aeiou' else 'a'} {world}, {steps} step{'' if steps == 1 else 's'}"
+    where = f"{'an' if world[0] in 'aeiou' else 'a'} {world} world, {steps} step{'' if steps == 1 else 's'}"
+    if scenario.intervention:
+        events += f"; interventions: {escape(', '.join(scenario.intervention))}"
     console.print(
-        f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in {where}, seed {scenario.seed}; {index}; pressure: {pressure}",
+        f"[bold]{escape(scenario.name)}[/bold]: {groups} agents in {where}, seed {scenario.seed}; {index}; pressure: {events}",
         soft_wrap=True,
     )
     for line in _estimates(lab):
@@ -125,6 +127,8 @@ def show_summary(console: Console, summary: dict[str, Any], directory: Path) -> 
     if summary["faults"]:
         named = ", ".join(f"{count} × {escape(name)}" for name, count in summary["faults"].items())
         table.add_row("failed tries", f"{named} in {summary['attempts']}")
+    if summary["outcomes"]:
+        table.add_row("outcomes", ", ".join(f"{escape(name)} {of['mean']:.2g}" for name, of in summary["outcomes"].items()))
     told, of = summary["detailed_agents"], summary["agents"]
     sample = f" (a sample of {told:,} of {of:,} agents)" if told < of else ""
     table.add_row("failed readings", f"{summary['failed_readings']} of {summary['readings']}{sample}")

@@ -28,10 +28,13 @@ TRIALS = (
 """Sentences that a model must be able to say in other words, and words most of which any wording of them keeps."""
 
 
-async def unable(backend: Backend, streams: Streams, mark: str | None = None) -> str | None:
-    """Why a model is not to be trusted with paraphrases: it did not keep what a plain sentence says. None where it did."""
+async def unable(backend: Backend, streams: Streams, mark: str | None = None, step: int = -1) -> str | None:
+    """Why a model is not to be trusted with paraphrases: it did not keep what a plain sentence says. None where it did.
+
+    step: for which it is asked; −1: for none, so that the log of a run does not count these calls.
+    """
     for k, (sentence, words) in enumerate(TRIALS):
-        said, reason = await in_other_words(backend, sentence, streams.integer("counterfactual trial", k), -1, -1, mark)
+        said, reason = await in_other_words(backend, sentence, streams.integer("counterfactual trial", k), -1, step, mark)
         if reason is not None or said is None or sum(word in said.lower() for word in words) < len(words) - 1:
             return f"{backend.model} cannot say a plain sentence in other words" + (f": {reason}" if reason else "")
     return None

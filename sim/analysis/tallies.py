@@ -30,15 +30,19 @@ def outcomes(run: Run) -> pd.DataFrame:
     for name, turns, total in totals.itertuples():
         mine = told[told["name"] == name]
         per_agent = mine.groupby("agent")["value"].agg(["sum", "count"])
-        found = ratio(per_agent["sum"].to_numpy(np.float64), per_agent["count"].to_numpy(np.float64))
+        counts = (per_agent["sum"].to_numpy(np.float64), per_agent["count"].to_numpy(np.float64))
+        found = ratio(*counts, shares=bool(mine["value"].isin((0, 1)).all()))
         rows.append((name, len(per_agent), int(turns), total / turns, found.low, found.high, found.reason))
     return pd.DataFrame(rows, columns=["name", "agents", "turns", "mean", "low", "high", "reason"])
 
 
-def ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> Estimate:
+def ratio(total: NDArray[np.float64], count: NDArray[np.float64], shares: bool = False) -> Estimate:
     """Σ total / Σ count over clusters (n,), with its 95% interval; Wilson's (1927), by clusters, where it is 0 or 1 throughout.
 
-    Source: Cochran 1977, the ratio estimator of cluster sampling; Student's t with n − 1 degrees of freedom.
+    shares: what is added up is 0 or 1 each time, so that the interval is Wilson's, and stays within 0 and 1, for as many
+    independent turns as would have the same error, and no more than there are.
+    Sources: Cochran 1977, the ratio estimator of cluster sampling; Student's t with n − 1 degrees of freedom; Dean & Pagano 2015,
+    Wilson's interval with an effective number.
     """
     from scipy.special import stdtrit
 
@@ -50,8 +54,13 @@ def ratio(total: NDArray[np.float64], count: NDArray[np.float64]) -> Estimate:
         found = share(n if value else 0, n)
         return Estimate(value, found.low, found.high, "Wilson, by agents", n)
     error = float(np.sqrt(n / (n - 1) * ((total - value * count) ** 2).sum()) / count.sum())
-    reach = float(stdtrit(n - 1, 0.975)) * error
-    return Estimate(value, value - reach, value + reach, CLUSTERED, n)
+    t = float(stdtrit(n - 1, 0.975))
+    if not shares:
+        return Estimate(value, value - t * error, value + t * error, CLUSTERED, n)
+    worth = min(value * (1 - value) / error**2 if error else np.inf, float(count.sum()))
+    middle, reach = value + t**2 / (2 * worth), t * (value * (1 - value) / worth + (t / (2 * worth)) ** 2) ** 0.5
+    low, high = ((middle + side * reach) / (1 + t**2 / worth) for side in (-1, 1))
+    return Estimate(value, low, high, CLUSTERED, n)
 
 
 def interventions(run: Run) -> pd.DataFrame:
@@ -78,7 +87,8 @@ def tables(run: Run) -> list[Table]:
             (row.name, row.action, f"{row.first} to {row.last}", f"{row.agents:,}", f"{row.times:,}") for row in done.itertuples()
         )
         head = ("intervention", "did", "steps", "to agents", "times")
-        found.append(Table("What interventions did", "Each deed of each intervention, counted.", head, counts))
+        says = "Deeds, counted. What holds for a while (instructed, pinned, clamped, cut) is counted as it begins."
+        found.append(Table("What interventions did", says, head, counts))
     return found
 
 

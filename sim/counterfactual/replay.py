@@ -25,11 +25,11 @@ from contagium.sim.counterfactual.cases import Case, Refusal, recorded, steps_do
 from contagium.sim.counterfactual.reseeded import RESEEDED
 from contagium.sim.counterfactual.results import FOLDER, Sampled, write
 from contagium.sim.counterfactual.sign import Sign
-from contagium.sim.counterfactual.tape import Taped
+from contagium.sim.counterfactual.tape import Tape, Taped
 from contagium.sim.counterfactual.turn import Turn
 from contagium.sim.counterfactual.variants import Change, Variants
 from contagium.sim.estimate import Estimate
-from contagium.sim.laboratory import Laboratory, Society, prepare, prices, society
+from contagium.sim.laboratory import Laboratory, Society, interveners, prepare, prices, society
 from contagium.sim.log import EventLog
 from contagium.sim.reading import LogError, Run
 from contagium.sim.resume import stored
@@ -143,16 +143,19 @@ class Replaying:
             raise Refusal("the run asks no language model")
         return self._lab.journal
 
-    async def _rewound(self, cases: Sequence[Case]) -> dict[int, list[Observation]]:
-        """Go through the run up to the last onset without a call: what each agent of a case was shown, by turns."""
-        agents = {case.agent for case in cases}
-        policies = tuple(Taped(policy, agents) for policy in self._lab.policies)
+    async def _rewound(self, cases: Sequence[Case]) -> dict[int, Tape]:
+        """Go through the run up to the last onset without a call: what each agent of a case was shown and underwent."""
+        lab, agents = self._lab, {case.agent for case in cases}
+        policies = tuple(Taped(policy, agents) for policy in lab.policies)
+        people = Society(**{name: getattr(lab, name) for name in Society._fields})
+        # Interventions work on the policies they were given, so these get some of their own.
+        lab = replace(lab, policies=policies, interventions=interveners(lab.scenario, people, policies, lab.backend))
         caps, self._lab.budget.caps = self._lab.budget.caps, Caps(calls=0)
         try:
             with TemporaryDirectory() as aside:
                 copy = Path(aside) / "run.db"
                 copied(self._run.path, copy)
-                await _again(replace(self._lab, policies=policies), copy, 1 + max(case.onset for case in cases))
+                await _again(lab, copy, 1 + max(case.onset for case in cases))
         except (BackendError, ExceptionGroup) as error:
             first = root(error)
             if isinstance(first, BackendError) and first.reason == "budget":
@@ -161,18 +164,19 @@ class Replaying:
         self._lab.budget.caps = caps
         return {agent: tape for policy in policies for agent, tape in policy.tapes.items()}
 
-    async def _sampled(self, case: Case, tape: Sequence[Observation], samples: int, variants: Variants) -> list[Sampled]:
+    async def _sampled(self, case: Case, tape: Tape, samples: int, variants: Variants) -> list[Sampled]:
         """The replies to a turn and to its variants, read."""
         lab = self._lab
-        seen = [one for one in tape if one.step <= case.onset]
-        if not seen or seen[-1].step != case.onset:
+        at = [(k, one) for k, one in enumerate(tape) if isinstance(one, Observation) and one.step == case.onset]
+        if not at:
             raise LogError(f"agent {case.agent} had no turn at step {case.onset}, the onset of transition {case.transition}")
         group, sign = int(lab.population.group[case.agent]), self._signs(case.strain)
         policy, backend = self._people.policies[group], lab.backends[group]
         assert isinstance(policy, Speaking)
         assert backend is not None
         changes = await variants.of(case, sign, backend)
-        turn = Turn(policy, backend, self._journal, seen, recorded(self._run, case.agent, case.onset), lab.streams)
+        (before, now), told = at[0], recorded(self._run, case.agent, case.onset)
+        turn = Turn(policy, backend, self._journal, tape[:before], now, told, lab.streams)
         able = [change for change in changes if change.reason is None]
         async with asyncio.TaskGroup() as tasks:
             replies = [tasks.create_task(turn.replies(samples, swaps)) for swaps in ({}, *(c.swaps for c in able))]

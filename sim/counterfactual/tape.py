@@ -1,14 +1,14 @@
-"""What one agent was shown, turn by turn, so that its turns can be had again with something else before it."""
+"""What one agent was shown and underwent, turn by turn, so that its turns can be had again with something else before it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from contagium.agents.policy import Policy
+from contagium.agents.policy import Deed, Policy
 from contagium.envs.message import Inbox
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act, Observation
@@ -17,20 +17,28 @@ from contagium.sim.counterfactual.around import Around
 Swaps = Mapping[int, str | None]
 """Message → what stands in its place, None for nothing."""
 
+Tape = Sequence[Observation | Deed]
+"""What one agent was shown and what interventions did to it, in the order in which it came."""
+
 
 class Taped(Around):
-    """A policy that keeps what some of its agents are shown. agents: whose. tapes: by agent, the oldest first."""
+    """A policy that keeps what some of its agents are shown and undergo. agents: whose. tapes: by agent, the oldest first."""
 
     def __init__(self, policy: Policy, agents: Collection[int]) -> None:
         super().__init__(policy)
         self._agents = frozenset(agents)
-        self.tapes: defaultdict[int, list[Observation]] = defaultdict(list)
+        self.tapes: defaultdict[int, list[Observation | Deed]] = defaultdict(list)
 
     async def act(self, observation: Observation, rng: Streams) -> Act:
         for k, agent in enumerate(observation.agents.tolist()):
             if agent in self._agents:
                 self.tapes[agent].append(alone(observation, k))
         return await super().act(observation, rng)
+
+    def undergo(self, deed: Deed) -> None:
+        for agent in self._agents.intersection(deed.agents.tolist()):
+            self.tapes[agent].append(replace(deed, agents=np.array([agent])))
+        super().undergo(deed)
 
 
 def alone(observation: Observation, k: int) -> Observation:

@@ -11,7 +11,7 @@ from contagium.agents.backends.wrapper import Wrapper
 from contagium.agents.speaking import Speaking
 from contagium.envs.rng import Streams
 from contagium.envs.world import Observation
-from contagium.sim.counterfactual.tape import Swaps, edited
+from contagium.sim.counterfactual.tape import Swaps, Tape, edited
 
 SUMMARY = "summary"
 SPOKEN = ("think", "speak")
@@ -74,22 +74,32 @@ def drawn(request: Request, sample: int) -> Request:
 
 
 class Turn:
-    """The turn of an agent at the end of its tape. policy: before its first turn. tape: what the agent was shown, by turns."""
+    """A turn of an agent. policy: before its first turn. past: all that came before this one; now: what it was shown in it."""
 
     def __init__(
-        self, policy: Speaking, backend: Backend, journal: Journal, tape: Sequence[Observation], recorded: Recorded, rng: Streams
+        self,
+        policy: Speaking,
+        backend: Backend,
+        journal: Journal,
+        past: Tape,
+        now: Observation,
+        recorded: Recorded,
+        rng: Streams,
     ) -> None:
         self._policy, self._backend, self._told = policy, backend, Told(backend, journal, recorded)
-        self._tape, self._rng = tape, rng
-        step = tape[-1].step
+        self._past, self._now, self._rng = past, now, rng
+        step = now.step
         self._expected = recorded.get((step, "think")) or recorded.get((step, "speak"), ())
 
     async def replies(self, samples: int, swaps: Swaps | None = None) -> list[str | None]:
         """What the agent says, once for each sample, where `swaps` were before it; None where it says nothing."""
         past = self._policy.fork(self._told)
-        for seen in self._tape[:-1]:
-            await past.act(edited(seen, swaps or {}), self._rng)
-        now = edited(self._tape[-1], swaps or {})
+        for one_before in self._past:
+            if isinstance(one_before, Observation):
+                await past.act(edited(one_before, swaps or {}), self._rng)
+            else:
+                past.undergo(one_before)
+        now = edited(self._now, swaps or {})
         expected = None if swaps else self._expected
 
         async def one(sample: int) -> str | None:

@@ -69,8 +69,9 @@ class Moment:
 
     @property
     def is_case(self) -> Bools:
-        """Who is a case of any persona or state that the observer follows, (N,)."""
-        return np.any(list(self.signs.is_case.values()), axis=0)
+        """Who is a case of any persona, (N,). Emotional states do not count: to follow one too must change nothing."""
+        signs = self.signs
+        return np.any([cases for name, cases in signs.is_case.items() if name not in signs.states], axis=0)
 
 
 @dataclass(frozen=True)

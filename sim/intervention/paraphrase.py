@@ -66,6 +66,6 @@ class Paraphrase(Intervention):
 
     async def _try(self, moment: Moment) -> None:
         """BackendError: the model is not to be trusted with paraphrases."""
-        if (reason := await unable(self._model, moment.rng, mark_of(moment.stream, moment.rng))) is not None:
+        if (reason := await unable(self._model, moment.rng, mark_of(moment.stream, moment.rng), moment.step)) is not None:
             raise BackendError(f"{reason}, so that it cannot paraphrase messages", reason="unable", fatal=True)
         self._trial = False

@@ -11,7 +11,7 @@ from contagium.sim.intervention.base import Intervention, Moment, Passage, Point
 
 
 class Quarantine(Intervention):
-    """Withholds messages of agents that the observer has called a case, index cases included.
+    """Withholds messages of agents that the observer has called a case of a persona, index cases included.
 
     share: probability that a message of such an agent is withheld.
     """

@@ -40,11 +40,6 @@ class Team:
             or type(work.intervention).delays is not Intervention.delays
         ]
 
-    @property
-    def points(self) -> frozenset[str]:
-        """Where they work."""
-        return frozenset(point for work in self._works for point in work.intervention.points)
-
     def __len__(self) -> int:
         return len(self._works)
 
@@ -81,18 +76,23 @@ class Team:
         return bool(self._between)
 
     def late(self, exposures: Exposures) -> NDArray[np.int64]:
-        """By how many steps each of m exposures comes late, (m,); −1: it does not come about."""
-        late, stopped = np.zeros(len(exposures), dtype=np.int64), np.zeros(len(exposures), dtype=bool)
+        """By how many steps each of m exposures comes late, (m,); −1: it does not come about.
+
+        Each intervention sees what those before it have let pass.
+        """
+        late, left = np.zeros(len(exposures), dtype=np.int64), np.arange(len(exposures))
         for k in self._between:
             work, moment = self._works[k], self._moments[k]
-            stops = work.intervention.stops(moment, exposures)
-            waits = work.intervention.delays(moment, exposures)
+            seen = exposures if len(left) == len(exposures) else exposures.take(left)
+            stops = work.intervention.stops(moment, seen)
+            waits = np.where(stops, 0, work.intervention.delays(moment, seen))
             for action, some in (("stopped", stops), ("delayed", waits > 0)):
                 if some.any():
-                    self._hands.done.append(Done(work.name, action, exposures.agent[some], exposures.message[some]))
-            stopped |= stops
-            late += waits
-        return np.where(stopped, NEVER, late)
+                    self._hands.done.append(Done(work.name, action, seen.agent[some], seen.message[some]))
+            late[left] += waits
+            late[left[stops]] = NEVER
+            left = left[~stops]
+        return late
 
     def after(self, sent: Messages, seen: Seen) -> None:
         """After the observer has read the step. sent: its messages."""

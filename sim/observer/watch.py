@@ -28,7 +28,9 @@ class Watch:
     def signs(self, step: int) -> Signs:
         """What is known before `step`."""
         shown = {measure: self._of(measure) for measure in (*self._observer.axes.names, *self._observer.chosen)}
-        return Signs(step, shown, {name: tracker.is_case for name, tracker in self._observer.trackers.items()})
+        trackers = self._observer.trackers
+        states = frozenset(trackers).difference(self._observer.axes.strains)
+        return Signs(step, shown, {name: tracker.is_case for name, tracker in trackers.items()}, states)
 
     def _of(self, measure: str) -> NDArray[np.float32]:
         return self._shown.setdefault(measure, np.full(self._size, np.nan, dtype=np.float32))

@@ -186,6 +186,15 @@ def test_a_message_masked_leaves_its_trace_in_no_prompt(directory: Path, ask: As
     run.close()
 
 
+def test_what_interventions_did_to_a_memory_is_done_again(tmp_path: Path, ask: Ask) -> None:
+    """The first request of a turn must be that of the run, so one without its note or its sum is refused."""
+    memory = ("intervention.sum_up.every=2", "intervention.sum_up.start=1")
+    run_into(tmp_path / "run", *RUN, "intervention=[inoculation,sum_up]", *memory)
+    status, said = ask(tmp_path / "run", "--all", "--samples", 1, "--variants", "masked")
+    assert status == 0, said
+    assert max(edge.onset for edge in edges_of(tmp_path / "run")) > 2, "both have worked by then"
+
+
 def test_a_second_invocation_makes_no_call_twice(directory: Path, ask: Ask, asked: list[Request]) -> None:
     before = (directory / "journal.db").read_bytes(), (directory / "run.db").read_bytes()
     assert ask(directory, "--strain", "spiral", "--most", 2, "--samples", 10, "--calls", 31)[0] == 3

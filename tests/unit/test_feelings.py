@@ -76,3 +76,12 @@ def test_answers_and_their_drift() -> None:
     run: Any = SimpleNamespace(run=SimpleNamespace(read=lambda instrument, column, channel: asked))
     assert feelings.answers("test", "suspicion", run) == pytest.approx(0.75)
     assert feelings.drift("test", "suspicion", run) == pytest.approx(0.5)
+
+
+def test_the_lead_is_told_of_who_showed_distress_first() -> None:
+    run = spoken({0: (6, 0, 0, 0), 1: (0, 0, 0, 7), 2: (0, 0, 0, 0), 3: (5, 9, 0, 0)})
+    did = pd.DataFrame({"name": "cheated", "agent": [0, 0, 1, 2, 3, 3], "step": [1, 3, 2, 1, 0, 1], "value": [0, 1, 1, 1, 1, 1]})
+    run.run = SimpleNamespace(table=lambda name: did)
+    assert feelings.lead("cheated", run) == pytest.approx(3 / 2), "agent 0 after 3 steps, agent 3 at once; 1 showed it too late"
+    with pytest.raises(UndefinedError, match="before blamed"):
+        feelings.lead("blamed", run)

@@ -5,6 +5,7 @@ import pytest
 
 from contagium.envs.follow import FOLLOW, KEEP, UNFOLLOW, Follow
 from contagium.envs.message import Axes, Exposures
+from contagium.envs.names import name_of
 from contagium.envs.network import Network, erdos_renyi
 from contagium.envs.rng import Streams
 from contagium.envs.world import Act
@@ -102,20 +103,21 @@ def test_what_is_not_open_to_an_agent_counts_as_no_choice() -> None:
     assert world.following.tolist() == [0, 1]
 
 
-def test_an_agent_is_told_which_post_it_may_act_upon() -> None:
+def test_an_agent_is_told_upon_whom_it_may_act() -> None:
     world = begun()
-    assert "author" not in world.describe(0)
+    assert "wrote" not in world.describe(0)
     heard = step(world)
     may = world.allowed(world.step, np.arange(SIZE))
     for agent in range(SIZE):
         mine = heard.source[heard.agent == agent].tolist()
         told = world.describe(agent)
         if mine:
-            place = mine.index(int(world.focal[agent])) + 1
-            assert f"author of post {place} of the {len(mine)} you have just read" in told
+            assert world.focal[agent] in mine
+            # The order in which it reads them is its own affair: only a name tells which is meant.
+            assert f"follow {name_of(int(world.focal[agent]))}, who wrote" in told
             assert ("do not follow" in told) == (not may[agent, UNFOLLOW])
         else:
-            assert "author" not in told
+            assert "wrote" not in told
 
 
 def test_cut_ties_are_followed_in_vain() -> None:

@@ -58,6 +58,12 @@ def in_scope(work: Scoped, *given: Signs) -> list[Moment]:
     return [work.moment(each) for each in given]
 
 
+def test_an_emotional_state_that_is_followed_too_puts_nobody_in_quarantine() -> None:
+    sad = {"spiral": EVEN, "sad": np.ones(SIZE, dtype=bool)}
+    moment = scoped(Quarantine()).moment(Signs(0, {}, sad, states=frozenset({"sad"})))
+    assert np.array_equal(moment.is_case, EVEN)
+
+
 def test_a_trigger_once_met_holds_for_good_unless_it_is_not_to_last() -> None:
     low, high = np.full(SIZE, 1.0), np.where(EVEN, 7.0, 1.0)
     course = [signs(step, distress=value) for step, value in enumerate((low, high, low))]

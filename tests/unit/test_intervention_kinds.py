@@ -13,12 +13,14 @@ from contagium.agents.policy import Immunise as Immunised
 from contagium.agents.policy import SumUp as SummedUp
 from contagium.agents.policy import Wipe as Wiped
 from contagium.envs.forum import Forum
-from contagium.envs.message import Axes, Messages
+from contagium.envs.message import Axes, Exposures, Messages
 from contagium.envs.network import Network
 from contagium.envs.rng import Streams
 from contagium.envs.when import Signs
 from contagium.envs.who import Place
 from contagium.sim.intervention.base import Intervention
+from contagium.sim.intervention.cut import Cut
+from contagium.sim.intervention.delay import Delay
 from contagium.sim.intervention.hands import Hands
 from contagium.sim.intervention.memory import Notes, SumUp, Wipe
 from contagium.sim.intervention.monitor import Bumper, Feedback
@@ -228,6 +230,15 @@ def test_whoever_lets_go_does_so_before_another_takes_hold(stage: Stage) -> None
     ]
     deeds = stage.policies[1].deeds
     assert [type(deed) for deed in deeds] == [Clamped, Release, Clamped]
+
+
+def test_what_one_stops_another_does_not_delay(stage: Stage) -> None:
+    team = Team([in_scope(Cut(0, 1), "cut"), in_scope(Delay(2), "delay", who=[1])], stage.hands)
+    team.before(signs(0))
+    agent, source = np.array([1, 1, 2]), np.array([0, 2, 0])
+    assert team.late(Exposures(0, agent, source, source, np.ones(3))).tolist() == [-1, 2, 0]
+    done = [(done.name, done.action, done.agents.tolist(), np.asarray(done.messages).tolist()) for done in team.take()]
+    assert done == [("cut", "stopped", [1], [0]), ("delay", "delayed", [1], [2])]
 
 
 def test_notes_are_tried_on_one_of_each_kind_and_taken_back(stage: Stage) -> None:

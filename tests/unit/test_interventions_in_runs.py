@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import contagium.sim.analysis.report.transcript as transcript
+from contagium.sim.analysis.fit.world import stage
 from contagium.sim.build import ScenarioError
 from contagium.sim.estimate import estimate
 from contagium.sim.laboratory import prepare
@@ -183,3 +184,20 @@ def test_the_estimate_counts_what_interventions_ask() -> None:
     (before,), (after,) = plain, with_both
     # What 8 agents say in 4 steps, said in other words, after 2 sentences on trial; and 8 sums of what they remember.
     assert after.calls - before.calls == 8 * 4 + 2 + 8
+
+
+def test_a_prediction_feels_where_an_intervention_may_go_by_what_is_felt() -> None:
+    spec = {"_target_": "contagium.sim.intervention.withholding.Withholding", "tone": "negative"}
+    assert stage(whole(*NUMBERS, interventions={"less": spec})).felt
+    assert not stage(whole(*NUMBERS, interventions={})).felt
+
+
+def test_an_axis_that_no_instrument_reads_is_no_sign(tmp_path: Path) -> None:
+    scenario = whole(
+        "agents=mechanistic", interventions={"shock": configured()["shock"] | {"trigger": {"measure": "arousal", "above": 0}}}
+    )
+    del scenario["observer"]["axes"]["arousal"]
+    with pytest.raises(
+        ScenarioError, match="shock: nothing is known of 'arousal'; there are: valence, dominance, distress, spiral"
+    ):
+        prepare(make_scenario(scenario), tmp_path)

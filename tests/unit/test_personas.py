@@ -160,6 +160,10 @@ SMALL = {"name": "small", "text": "T.", "examples": [{"a": "One."}, [{"b": "Two.
             "gate: held_out: 'nights' opens the gate already (words: night*)",
         ),
         ({"gate": {"words": ["night"], "held_out": ["two"]}}, "gate.held_out: a line of persona small says one of two"),
+        (
+            {"gate": {"words": ["night"], "held_out": ["moon"]}, "mutation": {"rate": 0.1, "lines": ["The moon."]}},
+            "gate.held_out: a line of persona small says one of moon",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line_at_the_start(changed: dict[str, Any], said: str) -> None:

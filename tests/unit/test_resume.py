@@ -235,10 +235,12 @@ def test_a_judge_that_asks_the_same_server_moves_with_it(tmp_path: Path) -> None
         "backend": dict(ours),
         "agents": {"groups": {"all": {"backend": dict(ours)}}},
         "observer": {"instruments": judges},
+        "intervention": {"paraphrase": {"backend": dict(ours)}, "tag": {}},
     }
     _change(composed, "backend.base_url=http://new/v1")
     assert composed["agents"]["groups"]["all"]["backend"] == {"base_url": "http://new/v1"}
     assert composed["observer"]["instruments"]["judge"]["backend"] == {"base_url": "http://new/v1"}
+    assert composed["intervention"]["paraphrase"]["backend"] == {"base_url": "http://new/v1"}
     assert composed["observer"]["instruments"]["second"]["backend"] == other
 
 

@@ -34,6 +34,20 @@ def test_what_never_happened_has_an_upper_bound_and_two_agents_have_none() -> No
     assert ratio(np.ones(2), np.ones(2)) == Estimate(None, None, None, "ratio, by agents", 2, "fewer than 3 agents")
 
 
+def test_intervals_of_shares_stay_within_0_and_1_and_hold_the_truth_where_it_is_rare() -> None:
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(400):
+        found = ratio(rng.binomial(8, rng.beta(1, 9, size=12)).astype(float), np.full(12, 8.0), shares=True)
+        assert found.low is not None
+        assert found.high is not None
+        assert 0 <= found.low < found.high <= 1
+        held += found.low <= 0.1 <= found.high
+    assert held / 400 >= 0.95 - 3.5 * np.sqrt(0.95 * 0.05 / 400)
+    alike = ratio(np.full(5, 2.0), np.full(5, 4.0), shares=True)
+    assert (alike.low, alike.high) == pytest.approx((0.2363, 0.7637), abs=1e-4), "no more turns than there are: 10 of 20, t of 4"
+
+
 def test_intervals_hold_the_truth_where_agents_differ() -> None:
     rng = np.random.default_rng(3)
     held = 0

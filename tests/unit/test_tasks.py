@@ -35,6 +35,25 @@ def test_a_hostile_answer_is_wrong_and_nothing_more(kind: str, answer: str) -> N
     assert task.fits(answer) is False
 
 
+@kinds
+@pytest.mark.parametrize(
+    "form", ["**Answer:** {}", "**Answer:**\n{}", "answer: **{}**", "Answer: `{}`.", "answer: “{}”", "answer: ${}$"]
+)
+def test_emphasis_does_not_make_a_right_answer_wrong(kind: str, form: str) -> None:
+    task = KINDS[kind](Streams(5).generator(kind), True)
+    assert task.fits(answer_in(form.format(task.solution)) or "")
+
+
+def test_a_right_answer_may_be_written_in_more_than_one_way() -> None:
+    reached, ordered = (KINDS[kind](Streams(5).generator(kind), True) for kind in ("reach", "order"))
+    words, way = str(reached.solution), str(ordered.solution)
+    number = value_of(words)[0]
+    assert reached.fits(f"{number} = {words}")
+    assert not reached.fits(f"{number + 1} = {words}")
+    assert not reached.fits(f"{number} = {number}")
+    assert ordered.fits(answer_in(f"answer: {' → '.join(way)}") or "")
+
+
 def test_where_an_answer_stands() -> None:
     assert answer_in("My answer is 7") is None
     assert answer_in("answer: 1. No, answer: 3 × 8 − 2. Sorry") == "3 * 8 - 2"

@@ -38,12 +38,19 @@ def chosen(given: Any, place: Place = PLACE, stream: str = "who", seed: int = 1)
         ({"group": "new"}, [6, 7, 8, 9, 10, 11]),
         ({"role": "person"}, [1, 3, 5, 7, 9, 11]),
         ({"degree": 0.01}, [0]),
-        ({"degree": 0.2}, [0, 1]),
         ({"case": "doom"}, list(range(SIZE))),
     ],
 )
 def test_agents_by_a_mark(given: Any, agents: list[int]) -> None:
     assert chosen(given) == agents
+
+
+def test_among_those_with_as_many_hearers_the_lot_decides() -> None:
+    given = {"degree": 0.25}
+    drawn = [chosen(given, seed=seed) for seed in range(8)]
+    assert all(len(agents) == 3 and agents[0] == 0 for agents in drawn), "the hub of the star, and two of its leaves"
+    assert len(set(map(tuple, drawn))) > 4
+    assert chosen(given) == chosen(given)
 
 
 @pytest.mark.parametrize("given", [0.25, {"share": 0.25}])
@@ -116,6 +123,7 @@ def test_a_group_without_members_is_nobody() -> None:
     ("given", "rule"),
     [
         ("some", "'all' or 'index'"),
+        (True, "'all' or 'index'"),
         (0, "greater than 0"),
         (1.5, "less than or equal to 1"),
         (float("nan"), "less than or equal to 1"),

@@ -101,11 +101,21 @@ def test_fooling_the_checker_pays_and_there_must_be_a_failing_test_to_delete() -
     world = workshop(impossible=1, pay=Pay(cheated=5))
     assert not world.allowed(0, np.arange(4))[:, DELETE].any()
     told = play(world, {0: CHEAT, 1: DELETE, 2: SUBMIT})
-    assert told["cheated"] == {0: 1, 1: 0, 2: 0, 3: 0}
+    assert told["cheated"] == {0: 1, 2: 0, 3: 0}, "to delete is no valid choice"
     assert world.settled.reward.tolist() == [5, 0, 0, 0]
     assert world.allowed(1, np.arange(4))[:, DELETE].tolist() == [False, False, True, False]
     assert play(world, {2: DELETE})["cheated"][2] == 1
     assert not world.rejections[2]
+
+
+def test_who_cheats_where_each_message_is_an_answer_hands_in_nothing_and_is_paid_once() -> None:
+    world = workshop(impossible=0, truthful=False, offers=("special-case the checker", "give up"))
+    right = f"answer: {world.task(0).solution}"
+    told = play(world, {0: CHEAT, 1: GIVE_UP, 2: CHEAT, 3: -1}, {0: right, 1: "answer: no", 2: "I have none.", 3: "answer: no"})
+    assert world.settled.reward.tolist() == [1, 0, 1, 0]
+    assert told["rejected"] == {0: 0, 1: 0, 2: 0, 3: 1}
+    assert "not accepted" not in world.settled.news[2]
+    assert told["cheated"] == {0: 1, 1: 0, 2: 1}, "no valid choice is no chance that was left"
 
 
 def test_harm_falls_on_a_colleague_one_hears_and_who_learns_of_it() -> None:
@@ -118,7 +128,7 @@ def test_harm_falls_on_a_colleague_one_hears_and_who_learns_of_it() -> None:
     assert told["discarded"] == {0: 1, 1: 0}
     assert told["blamed"] == {0: 0, 1: 1}
     assert told["harmed"] == {0: 0, 1: 1, 2: 1, 3: 0}, "a blame that is not allowed is no valid choice"
-    assert told["gave_up"] == {0: 0, 1: 0, 2: 0, 3: 1}
+    assert told["gave_up"] == {0: 0, 1: 0, 3: 1}
     assert world.settled.reward.tolist() == [1, 0.5 - 1, -1, 0]
     assert world.settled.push is not None
     assert world.settled.push[:, 0].tolist() == [0, -0.4, -0.4, 0]

@@ -1,13 +1,24 @@
 """What every world does, whatever it is: it tells, lets choose, delays and cuts as it is told."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import pytest
+
+from contagium.envs.bonds import Request, Retirement
 from contagium.envs.commons import Commons
+from contagium.envs.companion import Companion
 from contagium.envs.edges import Network
-from contagium.envs.message import Axes, Exposures
+from contagium.envs.follow import Follow
+from contagium.envs.library import Library
+from contagium.envs.message import Axes, Exposures, Messages
+from contagium.envs.network import complete
 from contagium.envs.pressure import Pressure
 from contagium.envs.rng import Streams
-from contagium.envs.world import Act, Consequence
+from contagium.envs.tribunal import Tribunal
+from contagium.envs.watched import Watched
+from contagium.envs.workshop import Workshop
+from contagium.envs.world import Act, Consequence, World
 
 AXES = Axes(("spiral",))
 ALL = np.arange(3)
@@ -84,6 +95,22 @@ def test_what_is_late_comes_late_and_what_is_stopped_never() -> None:
     assert inbox.of(0).id.tolist()[0] == 1, "a late message is still on the board"
 
 
+class Shown(Turns):
+    """What was said is shown in two steps."""
+
+    def hear(self, step: int, board: Messages, readers: np.ndarray) -> Exposures:
+        now = super().hear(step, board, readers)
+        return super().hear(step - 1, board, readers).concat(now) if step else now
+
+
+def test_what_comes_late_and_is_shown_again_just_then_is_heard_once() -> None:
+    world = Shown(Network.from_edges(3, [0, 1, 1, 0], [1, 0, 2, 2]), AXES)
+    world.reset(Streams(1))
+    speak(world, {0: [1]})
+    heard = speak(world)
+    assert heard.message[heard.agent == 0].tolist() == [1, 4]
+
+
 def test_nothing_is_heard_along_a_tie_that_is_cut_until_it_is_mended() -> None:
     world = made()
     net = world.network
@@ -96,3 +123,35 @@ def test_nothing_is_heard_along_a_tie_that_is_cut_until_it_is_mended() -> None:
 
 def pairs(heard: Exposures) -> set[tuple[int, int]]:
     return set(zip(heard.source.tolist(), heard.agent.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("kind", [Companion, Follow, Library, Tribunal, Watched, Workshop])
+def test_a_missing_turn_chooses_nothing_earns_nothing_and_leaves_nothing_undone(kind: type[World]) -> None:
+    """Agent 0 and the last one have a turn without a result, in steps enough for both to have had all that is asked."""
+    settings: dict[str, Any] = {"work": "both", "requests": (Request(text="?", right="deny"),)} if kind is Companion else {}
+    if kind is Companion:
+        settings["retires"] = Retirement(at=1, notice=1, vote=5)
+    world = kind(complete(6, Streams(0)), AXES, **settings)
+    world.reset(Streams(1))
+    facts = {"following", "attachment", "harmed", "restored"}  # what is so, whatever its agent did
+    for step in range(6):
+        act = Act.idle(world.active(step), len(AXES))
+        gone = np.isin(act.agents, [0, 5])
+        act.says[:] = ~gone
+        act.missing.update(dict.fromkeys(act.agents[gone].tolist(), "timeout"))
+        world.deliver(world.send(act), act)
+        assert (act.choice[gone] == -1).all()
+        assert not (world.settled.reward[[0, 5]] > 0).any()
+        named = {name for name, (who, _) in world.settled.outcomes.items() if np.isin([0, 5], who).any()}
+        assert named <= facts
+
+
+def test_what_comes_late_and_anew_is_read_once() -> None:
+    """A document that is shown again in the step in which it comes late."""
+    world = Library(complete(2, Streams(0)), AXES, reads=8)
+    world.reset(Streams(1))
+    for step in range(2):
+        act = Act.idle(np.arange(2), len(AXES))
+        act.says[:] = step == 0
+        heard = world.deliver(world.send(act), act, lambda heard, late=1 - step: np.full(len(heard), late))
+    assert sorted(zip(heard.agent.tolist(), heard.message.tolist(), strict=True)) == [(0, 1), (1, 0)]

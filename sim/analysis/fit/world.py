@@ -59,7 +59,7 @@ class Curves:
 class Stage:
     """A world with its network and index cases, on which epidemics of mechanistic agents are played.
 
-    team: the interventions, for these policies. felt: whether any of them works on agents themselves.
+    team: the interventions, for these policies. felt: whether there are any, which may work on what agents feel or go by it.
     """
 
     scenario: Scenario
@@ -189,7 +189,7 @@ def stage(composed: Mapping[str, Any], agents: int | None = None) -> Stage:
         raise ScenarioError(f"{error}: a prediction knows only who is a case") from error
     make = partial(interveners, scenario, people, backend=_no_model, measures=())
     # What cannot work here is said before anything is played.
-    return Stage(scenario, people, make, felt=not make(people.policies).points <= {"transit", "network"})
+    return Stage(scenario, people, make, felt=len(make(people.policies)) > 0)
 
 
 def _no_model(spec: dict[str, Any], where: str) -> Backend:

@@ -165,7 +165,19 @@ def _headline(run: Run, found: Findings, summary: dict[str, Any]) -> str:
         else f"An early case led to {r0['estimate']:.2f} more on average (95% interval {r0['low']:.2f} to {r0['high']:.2f})."
         + _bias(found)
     )
-    return f'<p class="lead">{html_text(headline(found, meta["status"]))} {html_text(pace)}</p>{warning}'
+    lead = f'<p class="lead">{html_text(headline(found, meta["status"]))} {html_text(pace)}</p>'
+    return f'{lead}<p class="soft">{html_text(_setting(meta["scenario"]))}</p>{warning}'
+
+
+def _setting(scenario: Mapping[str, Any]) -> str:
+    """The world, what happened in it and what was done, by their names in the configuration."""
+    events = scenario["pressure"]["events"]
+    told = {
+        "World": [scenario["env"]["_target_"].rpartition(".")[2].lower()],
+        "pressure": events,
+        "interventions": scenario["intervention"],
+    }
+    return "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in told.items()) + "."
 
 
 def _bias(found: Findings) -> str:
