@@ -49,26 +49,10 @@ def refusal(world: World, policies: Sequence[Policy], pressure: PressureSchedule
 
 
 class _Turns:
-    """What both schedules work with. world: after its reset. population: its groups are those of `policies`."""
+    """What both schedules work with.
 
-    def __init__(
-        self,
-        world: World,
-        policies: Sequence[Policy],
-        population: Population,
-        axes: Axes,
-        streams: Streams,
-        pressure: PressureSchedule,
-        after_turn: AfterTurn,
-    ) -> None:
-        self._world, self._policies, self._group = world, policies, population.group
-        self._axes, self._streams, self._pressure, self._after_turn = axes, streams, pressure, after_turn
-
-
-class Rounds(_Turns):
-    """All groups observe and act at the same time, and the next step begins when the last of them is done.
-
-    shown: what interventions make of what agents see.
+    world: after its reset. population: its groups are those of `policies`. shown: what interventions make of what agents see; there
+    are none where agents go ahead.
     """
 
     def __init__(
@@ -82,8 +66,13 @@ class Rounds(_Turns):
         after_turn: AfterTurn,
         shown: Callable[[Observation], Observation] = lambda seen: seen,
     ) -> None:
-        super().__init__(world, policies, population, axes, streams, pressure, after_turn)
+        self._world, self._policies, self._group = world, policies, population.group
+        self._axes, self._streams, self._pressure, self._after_turn = axes, streams, pressure, after_turn
         self._shown = shown
+
+
+class Rounds(_Turns):
+    """All groups observe and act at the same time, and the next step begins when the last of them is done."""
 
     # What pressed on agents that have had no turn since: it waits for them, as messages do.
     _missed: Pressure | None = None

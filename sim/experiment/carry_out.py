@@ -14,7 +14,7 @@ from contagium.sim.analysis.tables import counted
 from contagium.sim.analysis.text import visible
 from contagium.sim.application import estimated
 from contagium.sim.commandline import complain, plain
-from contagium.sim.experiment.ground import Ground, ground_of
+from contagium.sim.experiment.composing import Composer, composer_of
 from contagium.sim.experiment.plan import Planned, plan
 from contagium.sim.experiment.spec import Experiment
 from contagium.sim.experiment.verdict import conclude
@@ -28,26 +28,26 @@ def carry_out(arguments: Sequence[str]) -> None:
     arguments: of the command line, as made by `for_hydra`. UserError, HydraException, before anything is run: it cannot be
     composed, and what `plan` says. Statuses of runs that failed go to `job.failed`.
     """
-    ground = ground_of(arguments)
-    experiment, runs = ground.experiment, plan(ground)
+    composer = composer_of(arguments)
+    experiment, runs = composer.experiment, plan(composer)
     if any(run.scenario.budget.estimate for run in runs):
         return _price(runs, experiment)
     console = Console(stderr=True, highlight=False)
-    _announce(console, ground, runs)
-    _launch(ground, [run for run in runs if run.state != "done"], console, arguments)
+    _announce(console, composer, runs)
+    _launch(composer, [run for run in runs if run.state != "done"], console, arguments)
     try:
-        conclude(experiment, ground.name, runs, ground.directory)
+        conclude(experiment, composer.name, runs, composer.directory)
     except (LogError, OSError) as error:
         failed.append(complain(f"no comparison: {visible(str(error))}", 1))
 
 
-def _launch(ground: Ground, left: Sequence[Planned], console: Console, arguments: Sequence[str]) -> None:
+def _launch(composer: Composer, left: Sequence[Planned], console: Console, arguments: Sequence[str]) -> None:
     if not left:
         return
-    ground.directory.mkdir(parents=True, exist_ok=True)
-    again = f"What is done is kept. Go on with: {_again(arguments, ground.directory)}"
+    composer.directory.mkdir(parents=True, exist_ok=True)
+    again = f"What is done is kept. Go on with: {_again(arguments, composer.directory)}"
     try:
-        results = ground.launch([run.overrides for run in left], ground.experiment.parallel)
+        results = composer.launch([run.overrides for run in left], composer.experiment.parallel)
     except (KeyboardInterrupt, SystemExit):
         console.print(again, markup=False, soft_wrap=True)
         raise
@@ -64,13 +64,13 @@ def _again(arguments: Sequence[str], directory: Path) -> str:
     return shlex.join(["contagium", *words, f"hydra.sweep.dir={directory}"])
 
 
-def _announce(console: Console, ground: Ground, runs: Sequence[Planned]) -> None:
-    of, states = ground.experiment, Counter(run.state for run in runs)
+def _announce(console: Console, composer: Composer, runs: Sequence[Planned]) -> None:
+    of, states = composer.experiment, Counter(run.state for run in runs)
     what = f"{escape(', '.join(of.run))}; {counted(of.replicates, 'run')} each, {len(runs)} in all"
-    console.print(f"[bold]{escape(ground.name)}[/bold] ({', '.join(of.hypothesis)}): {what}", soft_wrap=True)
+    console.print(f"[bold]{escape(composer.name)}[/bold] ({', '.join(of.hypothesis)}): {what}", soft_wrap=True)
     if states["done"] or states["begun"]:
         console.print(f"{states['done']} are done, {states['begun']} begun, {states['missing']} missing", soft_wrap=True)
-    console.print(f"Results go to {escape(str(ground.directory))}", soft_wrap=True)
+    console.print(f"Results go to {escape(str(composer.directory))}", soft_wrap=True)
 
 
 def _price(runs: Sequence[Planned], experiment: Experiment) -> None:

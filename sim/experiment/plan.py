@@ -21,7 +21,7 @@ from contagium.sim.analysis.arms.outcomes import FIXED, OF_DISTRESS, ONCE_SEEN, 
 from contagium.sim.analysis.arms.settings import differing, said
 from contagium.sim.build import ScenarioError
 from contagium.sim.commandline import UserError, hydra_line, plain, protect
-from contagium.sim.experiment.ground import Ground
+from contagium.sim.experiment.composing import Composer
 from contagium.sim.experiment.spec import Experiment
 from contagium.sim.job import scenario_of
 from contagium.sim.laboratory import Laboratory, prepare
@@ -49,21 +49,21 @@ class Planned:
     state: State = "missing"
 
 
-def plan(ground: Ground) -> list[Planned]:
+def plan(composer: Composer) -> list[Planned]:
     """Every run of the experiment, the arms of a seed together. What the user overrides stands before all but the arms.
 
     UserError: an arm that does not compose or cannot be run, an outcome that no run has, a directory that holds something else.
     """
-    experiment = ground.experiment
-    _must_be_free(ground.given, experiment)
-    common = (*experiment.common, *(experiment.fast if experiment.form == "fast" else ()), *ground.given)
+    experiment = composer.experiment
+    _must_be_free(composer.given, experiment)
+    common = (*experiment.common, *(experiment.fast if experiment.form == "fast" else ()), *composer.given)
     found: dict[tuple[int, str], Planned] = {}
     measured: set[str] = set()
     for arm, sets in experiment.run.items():
         try:
             _must_be_single(sets)
-            overrides = [*map(protect, (*common, *sets)), f"name={ground.name}.{arm}"]
-            runs = list(_of_arm(arm, overrides, experiment.seeds, ground))
+            overrides = [*map(protect, (*common, *sets)), f"name={composer.name}.{arm}"]
+            runs = list(_of_arm(arm, overrides, experiment.seeds, composer))
             measured |= measurable(prepare(runs[0].scenario, runs[0].directory))
         except (UserError, ScenarioError, OmegaConfBaseException) as error:
             raise UserError(f"arm {arm}: {str(error).splitlines()[0]}") from error
@@ -74,14 +74,14 @@ def plan(ground: Ground) -> list[Planned]:
     return [_looked_at(found[seed, arm], experiment.reported) for seed in experiment.seeds for arm in experiment.run]
 
 
-def _of_arm(arm: str, overrides: Sequence[str], seeds: Sequence[int], ground: Ground) -> Iterator[Planned]:
+def _of_arm(arm: str, overrides: Sequence[str], seeds: Sequence[int], composer: Composer) -> Iterator[Planned]:
     """The runs of an arm, which is composed once: they differ in their seed alone, and in what is made of it."""
-    config = ground.composed(overrides)
+    config = composer.composed(overrides)
     if "transcript" in config.env:
         raise UserError("env: a transcript cannot be an arm, for nothing in it can be changed")
     for seed, scenario in zip(seeds, _seeded(config, seeds), strict=True):
         whole = (*overrides, f"seed={seed}", f"hydra.sweep.subdir={arm}/{seed}")
-        yield Planned(arm, seed, ground.directory / arm / str(seed), whole, scenario)
+        yield Planned(arm, seed, composer.directory / arm / str(seed), whole, scenario)
 
 
 def _seeded(config: DictConfig, seeds: Sequence[int]) -> Iterator[Scenario]:

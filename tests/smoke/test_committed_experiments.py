@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from contagium.sim.analysis.arms.outcomes import ONCE_SEEN, measured
 from contagium.sim.commandline import protect
 from contagium.sim.experiment.asked import for_hydra
-from contagium.sim.experiment.ground import Ground, ground_of
+from contagium.sim.experiment.composing import Composer, composer_of
 from contagium.sim.experiment.plan import _parsed
 from contagium.sim.experiment.spec import make_experiment
 from contagium.sim.job import scenario_of
@@ -37,17 +37,17 @@ STATED = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.gl
 
 
 @pytest.fixture(scope="module")
-def ground() -> Ground:
+def composer() -> Composer:
     """What composes a run, of whichever experiment."""
-    return ground_of(for_hydra([f"experiment={next(iter(STATED))}"]))
+    return composer_of(for_hydra([f"experiment={next(iter(STATED))}"]))
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_an_experiment_composes_and_runs(name: str, ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_experiment_composes_and_runs(name: str, composer: Composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stated = make_experiment(STATED[name])
     arm = list(stated.arms.values())[-1]
-    config = ground.composed([*map(protect, (*stated.common, *stated.fast, *arm))])
+    config = composer.composed([*map(protect, (*stated.common, *stated.fast, *arm))])
     known = OmegaConf.to_container(config, resolve=False)
     assert isinstance(known, dict)
     for sets in stated.arms.values():

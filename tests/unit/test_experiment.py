@@ -20,7 +20,7 @@ from contagium.sim.commandline import UserError
 from contagium.sim.experiment import plan, pool
 from contagium.sim.experiment.asked import asks, for_hydra
 from contagium.sim.experiment.carry_out import _again
-from contagium.sim.experiment.ground import Ground, ground_of
+from contagium.sim.experiment.composing import Composer, composer_of
 from contagium.sim.experiment.launch import brings_a_model
 from contagium.sim.experiment.pool import Pool, Run
 from contagium.sim.experiment.spec import make_experiment
@@ -39,14 +39,14 @@ FAST = ("experiment=trial", "experiment.form=fast", "experiment.replicates=2")
 
 
 @pytest.fixture
-def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ground]:
-    """The ground of a user's own experiment `trial`, with more arguments."""
+def composer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Composer]:
+    """The composer of a user's own experiment `trial`, with more arguments."""
     monkeypatch.chdir(tmp_path)
     small = ["agents=mechanistic", "observer=lexicon", "population.size=8", "steps=2", "seeding.count=1"]
     stated = STATED | {"arms": {"none": [], "cut": ["intervention=quarantine"]}, "fast": small, "outcomes": {"attack_rate": {}}}
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "trial.yaml").write_text(yaml.safe_dump(stated))
-    return lambda *more: ground_of(for_hydra([*FAST, "--config-dir", "mine", "hydra.sweep.dir=sweep", *more]))
+    return lambda *more: composer_of(for_hydra([*FAST, "--config-dir", "mine", "hydra.sweep.dir=sweep", *more]))
 
 
 def test_the_words_that_ask_for_an_experiment() -> None:
@@ -99,8 +99,8 @@ def test_what_is_wrong_with_a_file_is_one_line(change: dict[str, Any], line: str
     assert str(refused.value).startswith(line)
 
 
-def test_every_arm_has_the_same_seeds_and_differs_in_its_overrides_alone(ground: Callable[..., Ground]) -> None:
-    runs = plan.plan(ground("steps=3"))
+def test_every_arm_has_the_same_seeds_and_differs_in_its_overrides_alone(composer: Callable[..., Composer]) -> None:
+    runs = plan.plan(composer("steps=3"))
     assert [(run.seed, run.arm) for run in runs] == [(1, "none"), (1, "cut"), (2, "none"), (2, "cut")]
     assert [run.directory for run in runs[:2]] == [Path("sweep/none/1"), Path("sweep/cut/1")]
     assert {run.state for run in runs} == {"missing"}
@@ -133,15 +133,15 @@ def test_every_arm_has_the_same_seeds_and_differs_in_its_overrides_alone(ground:
         ),
     ],
 )
-def test_what_does_not_fit_is_one_line_before_any_run(ground: Callable[..., Ground], more: str, line: str) -> None:
+def test_what_does_not_fit_is_one_line_before_any_run(composer: Callable[..., Composer], more: str, line: str) -> None:
     with pytest.raises(UserError) as refused:
-        plan.plan(ground(more))
+        plan.plan(composer(more))
     assert str(refused.value).startswith(line)
     assert not Path("sweep").exists()
 
 
-def test_only_what_is_missing_is_run(ground: Callable[..., Ground]) -> None:
-    runs = plan.plan(ground("experiment.reports=true"))
+def test_only_what_is_missing_is_run(composer: Callable[..., Composer]) -> None:
+    runs = plan.plan(composer("experiment.reports=true"))
     for run, status in zip(runs, ("finished", "interrupted", "finished", None), strict=True):
         if status is not None:
             run.directory.mkdir(parents=True)
@@ -160,8 +160,8 @@ def test_only_what_is_missing_is_run(ground: Callable[..., Ground]) -> None:
         plan._looked_at(runs[3], True)
 
 
-def test_runs_that_bring_a_model_are_made_one_at_a_time(ground: Callable[..., Ground]) -> None:
-    mechanistic, speaking = ground(), ground("agents=speaking")
+def test_runs_that_bring_a_model_are_made_one_at_a_time(composer: Callable[..., Composer]) -> None:
+    mechanistic, speaking = composer(), composer("agents=speaking")
     assert not brings_a_model(mechanistic.composed(["agents=mechanistic"]))
     assert brings_a_model(speaking.composed([]))
     assert not brings_a_model(speaking.composed(["backend=parrot"]))
@@ -194,8 +194,8 @@ def dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return __import__("dying_task")
 
 
-def test_a_run_whose_process_dies_is_begun_again_and_harms_no_other(ground: Callable[..., Ground], dying: ModuleType) -> None:
-    orders = replace(ground().launch.args[0], task=dying.task)
+def test_a_run_whose_process_dies_is_begun_again_and_harms_no_other(composer: Callable[..., Composer], dying: ModuleType) -> None:
+    orders = replace(composer().launch.args[0], task=dying.task)
     told: list[tuple[int, int | None]] = []
     made = Pool(orders, 2, 2, 2, lambda run: told.append((run.number, run.status)))
     runs = [Run(seed, (f"seed={seed}", f"hydra.sweep.subdir=arm/{seed}")) for seed in range(5)]
@@ -208,7 +208,7 @@ def test_a_run_whose_process_dies_is_begun_again_and_harms_no_other(ground: Call
 
 
 def test_ctrl_c_lets_runs_under_way_end_and_begins_no_other(
-    ground: Callable[..., Ground], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    composer: Callable[..., Composer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = (
         "import time\nfrom pathlib import Path\n\ndef task(config):\n    Path('here').touch()\n    time.sleep(60)\n    return 0\n"
@@ -216,7 +216,7 @@ def test_ctrl_c_lets_runs_under_way_end_and_begins_no_other(
     (tmp_path / "waiting_task.py").write_text(waiting)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(pool, "PRELOADED", ())
-    orders = replace(ground().launch.args[0], task=__import__("waiting_task").task)
+    orders = replace(composer().launch.args[0], task=__import__("waiting_task").task)
     heard = Pool._heard
 
     def pressed(self: Pool) -> list[Any]:

@@ -32,7 +32,7 @@ Launch = Callable[[Sequence[Sequence[str]], int | None], Sequence[JobReturn]]
 
 
 @dataclass(frozen=True)
-class Ground:
+class Composer:
     """config: of the sweep. given: what the user overrides in every run, as it was typed."""
 
     loader: ConfigLoader
@@ -59,7 +59,7 @@ class Ground:
         return OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
 
 
-def ground_of(arguments: Sequence[str]) -> Ground:
+def composer_of(arguments: Sequence[str]) -> Composer:
     """arguments: of the command line, as made by `for_hydra`. Ours is the launcher where they choose none.
 
     HydraException, UserError: they do not compose.
@@ -80,8 +80,8 @@ def ground_of(arguments: Sequence[str]) -> Ground:
     context = HydraContext(config_loader=loader, callbacks=Callbacks(config))
     if launched_by_hydra(of_sweep):
         chosen = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=config)
-        return Ground(loader, config, experiment, own, lambda runs, parallel: chosen.launch(runs, initial_job_idx=0))
-    return Ground(loader, config, experiment, own, partial(launch, Orders(context, config, job)))
+        return Composer(loader, config, experiment, own, lambda runs, parallel: chosen.launch(runs, initial_job_idx=0))
+    return Composer(loader, config, experiment, own, partial(launch, Orders(context, config, job)))
 
 
 def _search_path(config_dir: str | None) -> ConfigSearchPath:
