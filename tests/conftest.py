@@ -2,10 +2,12 @@
 
 import asyncio
 import functools
+import gc
 import importlib.util
 import inspect
 import ipaddress
 import os
+import pickle
 import selectors
 import sys
 from collections.abc import Callable, Coroutine
@@ -14,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["PIP_NO_INDEX"] = "1"  # the audit hook below does not reach into child processes
@@ -49,6 +52,28 @@ def _block_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_block_network)
+
+# As the application has it; thousands of collected tests are no garbage.
+gc.set_threshold(10_000, 20, 50)
+
+
+def _read_once(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads each text of a configuration once: hundreds of tests compose the same files, and parsing is half of composing."""
+    kept: dict[str | bytes, bytes] = {}
+
+    def read(file: Any) -> Any:
+        if isinstance(file, (str, Path)):
+            return load(file)
+        text = file.read()
+        if text not in kept:
+            file.seek(0)  # an error should name the file
+            kept[text] = pickle.dumps(load(file))
+        return pickle.loads(kept[text])
+
+    return read
+
+
+OmegaConf.load = _read_once(OmegaConf.load)  # type: ignore[assignment, method-assign]
 
 
 @pytest.hookimpl(optionalhook=True)

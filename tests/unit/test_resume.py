@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -83,6 +84,22 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[tuple[int
         calls = counted(patch)
         assert application._run(["contagium", *RUN, f"hydra.run.dir={directory}"]) == 0
     return digest(directory), sorted(calls)
+
+
+@pytest.fixture(scope="module")
+def once_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["contagium"])
+        patch.setattr("contagium.sim.application.write_outputs", summary_alone)
+        assert application._run(["contagium", *RUN, f"hydra.run.dir={directory}", "budget.calls=20"]) == 3
+    return directory
+
+
+@pytest.fixture
+def stopped(once_stopped: Path, tmp_path: Path) -> Path:
+    """A run of one's own that reached its budget of 20 calls."""
+    return shutil.copytree(once_stopped, tmp_path / "run")
 
 
 @pytest.mark.parametrize("calls", [1, 7, 20, 33])
@@ -200,31 +217,29 @@ def test_a_cache_serves_a_second_run(
     log.close()
 
 
-def test_what_a_log_holds_must_come_again(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
-    connection = sqlite3.connect(tmp_path / "run" / "run.db")
+def test_what_a_log_holds_must_come_again(contagium: Callable[..., tuple[int, str]], stopped: Path) -> None:
+    connection = sqlite3.connect(stopped / "run.db")
     with connection:
         connection.execute("UPDATE message SET text = 'something else' WHERE step = 1")
     connection.close()
-    before = digest(tmp_path / "run")
-    status, said = contagium(f"resume={tmp_path / 'run'}")
+    before = digest(stopped)
+    status, said = contagium(f"resume={stopped}")
     assert status == 1
     assert "the run does not repeat itself" in said
     assert "table message" in said
-    assert digest(tmp_path / "run") == before
+    assert digest(stopped) == before
 
 
-def test_nothing_but_how_calls_are_made_can_be_changed(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
+def test_nothing_but_how_calls_are_made_can_be_changed(contagium: Callable[..., tuple[int, str]], stopped: Path) -> None:
     for override in ("seed=8", "backend.model=x", "run.schedule=dataflow", "budget", "persona.text=x"):
-        status, said = contagium(f"resume={tmp_path / 'run'}", override)
+        status, said = contagium(f"resume={stopped}", override)
         assert status == 2
         assert said.count("\n") == 1
         assert "cannot be changed" in said
-    status, said = contagium(f"resume={tmp_path / 'run'}", "budget.calls=many")
+    status, said = contagium(f"resume={stopped}", "budget.calls=many")
     assert status == 2
     assert "budget.calls" in said
-    assert contagium(f"resume={tmp_path / 'run'}", "run.max_missing=0.5", "budget={calls: 500}")[0] == 0
+    assert contagium(f"resume={stopped}", "run.max_missing=0.5", "budget={calls: 500}")[0] == 0
 
 
 def test_a_judge_that_asks_the_same_server_moves_with_it(tmp_path: Path) -> None:
@@ -282,23 +297,21 @@ def test_verify_names_what_is_damaged(
     assert contagium("verify=")[0] == 2
 
 
-def test_two_processes_cannot_run_in_one_directory(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_two_processes_cannot_run_in_one_directory(contagium: Callable[..., tuple[int, str]], stopped: Path) -> None:
     from contagium.sim.run import claimed
 
-    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
-    with claimed(tmp_path / "run"):
-        status, said = contagium(f"resume={tmp_path / 'run'}")
+    with claimed(stopped):
+        status, said = contagium(f"resume={stopped}")
     assert status == 2
     assert "another process is running" in said
 
 
-def test_a_new_run_does_not_touch_an_old_one(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
-    before = digest(tmp_path / "run")
+def test_a_new_run_does_not_touch_an_old_one(contagium: Callable[..., tuple[int, str]], stopped: Path) -> None:
+    before = digest(stopped)
     status, said = contagium(*RUN, "hydra.run.dir=run")
     assert status == 2
     assert "already holds a run" in said
-    assert digest(tmp_path / "run") == before
+    assert digest(stopped) == before
 
 
 def test_an_estimate_asks_nobody_and_is_not_passed(
@@ -327,25 +340,23 @@ def test_a_resumed_log_refuses_another_version(tmp_path: Path) -> None:
 
 
 def test_without_its_journal_a_run_is_not_paid_for_again(
-    contagium: Callable[..., tuple[int, str]], asked: list[tuple[int, int, str]], tmp_path: Path
+    contagium: Callable[..., tuple[int, str]], asked: list[tuple[int, int, str]], stopped: Path
 ) -> None:
-    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
-    (tmp_path / "run" / "journal.db").unlink()
+    (stopped / "journal.db").unlink()
     asked.clear()
-    status, said = contagium(f"resume={tmp_path / 'run'}")
+    status, said = contagium(f"resume={stopped}")
     assert status == 2
     assert "journal.db is missing" in said
     assert asked == []
 
 
-def test_a_damaged_log_is_named_in_one_line(contagium: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    assert contagium(*RUN, "hydra.run.dir=run", "budget.calls=20")[0] == 3
-    log = tmp_path / "run" / "run.db"
+def test_a_damaged_log_is_named_in_one_line(contagium: Callable[..., tuple[int, str]], stopped: Path) -> None:
+    log = stopped / "run.db"
     whole = log.read_bytes()
     seen = set()
     for place in range(100, len(whole), len(whole) // 9):
         log.write_bytes(whole[:place] + bytes(4000) + whole[place + 4000 :])
-        status, said = contagium(f"resume={tmp_path / 'run'}")
+        status, said = contagium(f"resume={stopped}")
         assert "Traceback" not in said
         seen.add(status)
         # The cap is reached again where the damage hit nothing that is read.

@@ -91,7 +91,8 @@ def page(found: Comparison, pictures: Sequence[Picture], before: Sequence[Table]
     """A page that loads nothing and runs nothing; all that runs say of themselves is escaped."""
     from contagium.sim.analysis.report.page import CONTENT_POLICY, STYLE
 
-    title = f"{len(found.arms)} arm{'s' if len(found.arms) > 1 else ''}, {sum(len(arm.runs) for arm in found.arms)} runs"
+    named = f"{before[0].title}: " if before else ""
+    title = f"{named}{len(found.arms)} arm{'s' if len(found.arms) > 1 else ''}, {sum(len(arm.runs) for arm in found.arms)} runs"
     notes = "".join(f'<p class="warn">{html_text(note)}</p>' for note in found.notes)
     figures = "".join(
         f'<figure><img alt="{html_text(p.caption)}" src="data:image/png;base64,{base64.b64encode(p.png).decode()}">'

@@ -170,14 +170,13 @@ def _headline(run: Run, found: Findings, summary: dict[str, Any]) -> str:
 
 
 def _setting(scenario: Mapping[str, Any]) -> str:
-    """The world, what happened in it and what was done, by their names in the configuration."""
-    events = scenario["pressure"]["events"]
-    told = {
-        "World": [scenario["env"]["_target_"].rpartition(".")[2].lower()],
-        "pressure": events,
-        "interventions": scenario["intervention"],
+    """The world, what happened in it and what was done, by their names in the configuration, as far as it names them."""
+    named = {
+        "World": [scenario["env"]["_target_"].rpartition(".")[2].lower()] if "env" in scenario else None,
+        "pressure": scenario.get("pressure", {}).get("events"),
+        "interventions": scenario.get("intervention"),
     }
-    return "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in told.items()) + "."
+    return "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in named.items() if names is not None)
 
 
 def _bias(found: Findings) -> str:

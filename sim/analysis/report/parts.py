@@ -142,8 +142,8 @@ def choices(run: Run, found: Findings) -> str:
     slopes = choice_slopes(run, window=math.ceil(found.steps / 3))
     note = (
         "Of all turns, also those in which a choice was not open; outcomes of acts, below, are of those who could. What a unit "
-        "of shown valence adds to the log-odds of each choice against the one before it, which says something only where the list "
-        "goes from little to much, in three parts of the run"
+        "of shown valence adds to the log-odds of each choice against the one before it, which says something only where "
+        "the list goes from little to much, in three parts of the run"
         f"{', in ' * bool(found.sample)}{found.sample}:"
     )
     return html_rows(rows) + f'<p class="soft">{html_text(note)}</p>' + html_rows(map(_slope, slopes.to_dict("records")))
