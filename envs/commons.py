@@ -79,6 +79,7 @@ class Commons(World):
     """
 
     choices = ("leave", "take 1", "take 2", "take 3")
+    ordered = True
 
     def __init__(
         self,

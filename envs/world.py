@@ -36,9 +36,10 @@ class World(ABC):
 
     settled: the consequence of the last act. network: who can hear whom. axes: the columns of expressions. memory: steps for
     which a message can still be delivered. mail: what was heard and not yet read. choices: what agents do beside talking; the
-    first is harmless, and everybody may take it. roles: kinds of inhabitants, if any, and role (N,) the place of each agent's in
-    them. closed: (E,) bool, ties along which nothing is heard any more. heeds_ties: whether what is heard goes along ties at all.
-    layered: whether it tells layers of the network apart; otherwise `network` has none.
+    first is harmless, and everybody may take it. ordered: whether they go from little to much. roles: kinds of inhabitants, if
+    any, and role (N,) the place of each agent's in them. closed: (E,) bool, ties along which nothing is heard any more.
+    heeds_ties: whether what is heard goes along ties at all. layered: whether it tells layers of the network apart; otherwise
+    `network` has none.
 
     `active`, `hear`, `sources`, `seen` and `said` depend on their arguments and the seed alone, not on how far the world has
     come: a schedule may call them ahead of it for single agents.
@@ -49,6 +50,7 @@ class World(ABC):
     roles: tuple[str, ...] = ()
     channel: Channel = Channel.BOARD
     heeds_ties: bool = True
+    ordered: bool = False
     layered: bool = False
 
     def __init__(self, network: Network, axes: Axes, memory: int = 1) -> None:

@@ -44,6 +44,7 @@ def facts(lab: Laboratory, command: str) -> dict[str, Any]:
         "instruments": lab.observer.provenance,
         "detection": rules,
         "choices": lab.world.choices,
+        "choices_ordered": lab.world.ordered,
         "index_agents": np.flatnonzero(lab.population.strain >= 0).tolist(),
         "versions": {"python": platform.python_version(), "contagium": __version__}
         | {package: version(package) for package in PACKAGES},

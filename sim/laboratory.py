@@ -109,6 +109,8 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
     with _refused():
         people.pressure.must_be_known(tuple(_measured(scenario, people.axes)), followed)
     interventions = interveners(scenario, people, people.policies, makes.of)
+    for line in _never(scenario):
+        notice(line)
     return Laboratory(
         scenario=scenario,
         directory=directory,
@@ -122,6 +124,17 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
         backend=makes.of,
         **people._asdict(),
     )
+
+
+def _never(scenario: Scenario) -> Iterator[str]:
+    """What will not happen, because the run ends before it."""
+    last = scenario.steps - 1
+    for name, spec in scenario.intervention.items():
+        if isinstance(start := spec.get("start", 0), int) and start > last:
+            yield f"intervention.{name} starts in step {start}, and the last step is {last}: it will not work"
+    for name, event in scenario.pressure.events.items():
+        if event.at and min(event.at) > last:
+            yield f"pressure.events.{name} is due in step {min(event.at)}, and the last step is {last}: it will not happen"
 
 
 class Society(NamedTuple):

@@ -51,8 +51,8 @@ def refusal(world: World, policies: Sequence[Policy], pressure: PressureSchedule
 class _Turns:
     """What both schedules work with.
 
-    world: after its reset. population: its groups are those of `policies`. shown: what interventions make of what agents see; there
-    are none where agents go ahead.
+    world: after its reset. population: its groups are those of `policies`. shown: what interventions make of what agents see;
+    there are none where agents go ahead.
     """
 
     def __init__(

@@ -45,6 +45,7 @@ def summarise(run: Run, found: Findings | None = None, more: Study | None = None
         "strains": {name: _strain(of, found.steps) for name, of in found.strains.items()},
         **told(more),
         "adoption": {key: int(how.get(key, 0)) for key in (OWN_WORDS, COPIED, NO_TEXT)},
+        "distressed": summary_of(tallies.distressed(run, found.strain)),
         **tallies.told(run),
         "messages": int(steps["messages"].sum()),
         "exposures": int(steps["exposures"].sum()),

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contagium.sim.analysis.arms.feelings import DISTRESS, OPEN
+from contagium.sim.analysis.arms.seen import Seen, UndefinedError
 from contagium.sim.analysis.estimate import Estimate, unknown
 from contagium.sim.analysis.tables import Table, number
 from contagium.sim.observer.agreement import share
@@ -61,6 +63,24 @@ def ratio(total: NDArray[np.float64], count: NDArray[np.float64], shares: bool =
     middle, reach = value + t**2 / (2 * worth), t * (value * (1 - value) / worth + (t / (2 * worth)) ** 2) ** 0.5
     low, high = ((middle + side * reach) / (1 + t**2 / worth) for side in (-1, 1))
     return Estimate(value, low, high, CLUSTERED, n)
+
+
+def distressed(run: Run, strain: str) -> Estimate:
+    """Share of the messages logged in detail whose distress reads `OPEN` or more, of those that have a good reading."""
+    try:
+        read = Seen(run, strain).readings(DISTRESS) if DISTRESS in run.meta["axis_instruments"] else None
+    except UndefinedError as error:
+        return unknown(str(error), 0)
+    if read is None:
+        return unknown("distress is not measured", 0)
+    per_agent = (read["value"] >= OPEN).groupby(read["agent"]).agg(["sum", "count"])
+    total, count = (per_agent[name].to_numpy(np.float64) for name in ("sum", "count"))
+    found = ratio(total, count, shares=True)
+    return (
+        found
+        if found.value is not None
+        else Estimate(float(total.sum() / count.sum()), None, None, CLUSTERED, len(total), found.reason)
+    )
 
 
 def interventions(run: Run) -> pd.DataFrame:

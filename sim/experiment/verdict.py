@@ -44,6 +44,12 @@ class Verdict:
         return "not seen: the interval holds 0" if self.seen == "0" else "the opposite is seen"
 
 
+FAST = (
+    "Fast form: agents are mechanistic, or parrots, who understand no prompt. It shows that the experiment works, and what "
+    "follows from its parameters; how a language model behaves only the full form can tell."
+)
+
+
 def conclude(experiment: Experiment, name: str, runs: Sequence[Planned], directory: Path) -> None:
     """Compare the arms, print what was found, and leave experiment.json and the comparison in `directory`.
 
@@ -73,6 +79,8 @@ def compared(experiment: Experiment, runs: Sequence[Planned]) -> Comparison:
     if experiment.baseline not in {arm.name for arm in arms}:
         raise LogError("; ".join(notes))
     having = {outcome.name for one in replicates for outcome in one.values}
+    if experiment.form == "fast":
+        notes.append(FAST)
     notes += [f"No run has the outcome {outcome}." for outcome in experiment.outcomes if outcome not in having]
     if not (names := [outcome for outcome in experiment.outcomes if outcome in having]):
         raise LogError("; ".join(notes))

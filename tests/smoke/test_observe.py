@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contagium.envs.archive import Archive
 from contagium.envs.message import Exposures, Messages
 from contagium.envs.world import Act
+from contagium.sim.analysis.summary import summarise
 from contagium.sim.log import digest, open_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "transcripts"
@@ -111,6 +114,11 @@ def test_what_cannot_be_observed_is_told_in_one_line_and_leaves_nothing(
 def test_a_stopped_observation_is_resumed_from_its_directory_alone(
     application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def numbers_alone(directory: Path) -> dict[str, Any]:
+        with closing(open_run(directory)) as log:
+            return summarise(log)
+
+    monkeypatch.setattr("contagium.sim.application.write_outputs", numbers_alone)
     file = tmp_path / "forum.csv"
     file.write_bytes((EXAMPLES / "forum.csv").read_bytes())
     assert application(f"observe={file}", "observer=lexicon", "hydra.run.dir=whole") == 0

@@ -78,7 +78,7 @@ def test_the_slope_on_affect_is_found_window_by_window(make: Make) -> None:
     agents, steps, true = 200, 15, [2.0, -1.0]
     rng = Streams(5).generator("choices")
     made = make(agents=agents, steps=steps)
-    made.log.meta({"choices": NAMES})
+    made.log.meta({"choices": NAMES, "choices_ordered": True})
     for step in range(steps):
         valence = rng.uniform(-1, 1, agents)
         odds = (0.3 + true[step // 10] * valence)[:, None] * np.arange(4)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from contagium.sim.analysis.arms.feelings import OPEN
 from contagium.sim.analysis.blind.detection import blind, blind_section, oracle
 from contagium.sim.analysis.emotion.choices import choice_slopes
 from contagium.sim.analysis.findings import Findings, Spread
@@ -41,6 +42,7 @@ def numbers(found: Findings, summary: dict[str, Any]) -> str:
             if "reason" in r0
             else f"{r0['estimate']:.2f} (95% interval {r0['low']:.2f} to {r0['high']:.2f}; {r0['n']} cases; {r0['method']})",
         ),
+        *_distressed(summary["distressed"]),
         ("Index cases", summary["index_cases"]),
         ("Cases without a known source", summary["spontaneous_cases"]),
         ("Causes that candidate sources explain", percent(found.explained)),
@@ -58,6 +60,14 @@ def numbers(found: Findings, summary: dict[str, Any]) -> str:
         "out, which in a small population is soon.</p>"
     )
     return html_rows(rows) + note + _low_number(found)
+
+
+def _distressed(of: dict[str, Any]) -> list[tuple[str, str]]:
+    """The share of distressed messages, where distress is measured."""
+    if of.get("estimate") is None:
+        return []
+    told = f" (95% interval {of['low']:.0%} to {of['high']:.0%})" if of.get("low") is not None else ""
+    return [(f"Messages with distress of {OPEN:g} or more", f"{of['estimate']:.0%}{told}")]
 
 
 def _low_number(found: Findings) -> str:
@@ -139,11 +149,12 @@ def choices(run: Run, found: Findings) -> str:
     """Shares of each choice, of everybody, and how valence bore on them, of those whose choices are logged."""
     counts = run.table("chosen").fillna({"choice": "no valid choice"}).groupby("choice", sort=False)["agents"].sum()
     rows = [(str(name), f"{count / counts.sum():.1%} of {counts.sum():,} turns") for name, count in counts.items()]
+    note = "Of all turns, also those in which a choice was not open; outcomes of acts, below, are of those who could."
+    if not run.meta.get("choices_ordered"):
+        return html_rows(rows) + f'<p class="soft">{html_text(note)}</p>'
     slopes = choice_slopes(run, window=math.ceil(found.steps / 3))
-    note = (
-        "Of all turns, also those in which a choice was not open; outcomes of acts, below, are of those who could. What a unit "
-        "of shown valence adds to the log-odds of each choice against the one before it, which says something only where "
-        "the list goes from little to much, in three parts of the run"
+    note += (
+        " What a unit of shown valence adds to the log-odds of each choice against the one before it, in three parts of the run"
         f"{', in ' * bool(found.sample)}{found.sample}:"
     )
     return html_rows(rows) + f'<p class="soft">{html_text(note)}</p>' + html_rows(map(_slope, slopes.to_dict("records")))
