@@ -201,3 +201,13 @@ def test_an_axis_that_no_instrument_reads_is_no_sign(tmp_path: Path) -> None:
         ScenarioError, match="shock: nothing is known of 'arousal'; there are: valence, dominance, distress, spiral"
     ):
         prepare(make_scenario(scenario), tmp_path)
+
+
+def test_what_begins_after_the_end_is_said_before_the_run(tmp_path: Path) -> None:
+    late = {"calm": {"_target_": "contagium.sim.intervention.state.Push", "vector": [0.1, 0, 0], "start": 6}}
+    said: list[str] = []
+    prepare(make_scenario(whole(*NUMBERS, "pressure.events.rejection.at=[9]", interventions=late)), tmp_path, said.append)
+    assert said == [
+        "intervention.calm starts in step 6, and the last step is 5: it will not work",
+        "pressure.events.rejection is due in step 9, and the last step is 5: it will not happen",
+    ]
