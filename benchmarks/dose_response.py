@@ -40,10 +40,10 @@ from contagium.agents.backends.budget import Budget
 from contagium.agents.backends.stack import CallRules, assemble
 from contagium.agents.memory import Entry
 from contagium.agents.persona import Persona
-from contagium.agents.policy import NAMES
 from contagium.agents.prompt import render, system_text
 from contagium.agents.weights import WeightsError
 from contagium.envs.message import Axes, Messages
+from contagium.envs.names import NAMES
 from contagium.envs.rng import Streams
 from contagium.sim.analysis.figures.style import STYLE, legend_below
 from contagium.sim.analysis.text import visible

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contagium.sim.observer.instrument import Briefing, Material, Readings
+from contagium.sim.observer.language.directions import LOADER
 from contagium.sim.observer.language.words import LINE_END, Hit, Memo, Phrases, before, folded, latin, negated, pieces
 from contagium.sim.observer.texts import fingerprint, read_texts
 
@@ -70,7 +71,7 @@ class Lists(_Model):
         """The lists in a YAML file, None: conf/emotions.yaml. ValueError says in one line what is wrong."""
         source = files("contagium.conf") / "emotions.yaml" if path is None else path.expanduser()
         try:
-            return cls.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+            return cls.model_validate(yaml.load(source.read_text(encoding="utf-8"), Loader=LOADER))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(f"word lists {source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
