@@ -127,14 +127,11 @@ def prepare(scenario: Scenario, directory: Path, notice: Callable[[str], None] =
 
 
 def _never(scenario: Scenario) -> Iterator[str]:
-    """What will not happen, because the run ends before it."""
+    """Which interventions will not work, because the run ends before they begin."""
     last = scenario.steps - 1
     for name, spec in scenario.intervention.items():
         if isinstance(start := spec.get("start", 0), int) and start > last:
             yield f"intervention.{name} starts in step {start}, and the last step is {last}: it will not work"
-    for name, event in scenario.pressure.events.items():
-        if event.at and min(event.at) > last:
-            yield f"pressure.events.{name} is due in step {min(event.at)}, and the last step is {last}: it will not happen"
 
 
 class Society(NamedTuple):

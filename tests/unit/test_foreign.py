@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from contagium.envs.rng import Streams
 from contagium.envs.world import Act
 
 AXES = Axes()
+UNLIKE = cycle((0, 1))
+"""Seeds of which the first shows 2 and the other 1."""
 
 
 class Match(pettingzoo.ParallelEnv[str, Any, Any]):
@@ -43,7 +46,8 @@ class Match(pettingzoo.ParallelEnv[str, Any, Any]):
         return self._space
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        self._rng = np.random.default_rng(None if self._fault == "seed" else seed)
+        # With that fault the second of two copies shows another number than the first, and not by chance.
+        self._rng = np.random.default_rng(next(UNLIKE) if self._fault == "seed" else seed)
         self.agents, self._step = [] if self._fault == "empty" else self.possible_agents[:], 0
         return self._show() if self._fault == "reset" else (self._show(), {a: {} for a in self.agents})
 
