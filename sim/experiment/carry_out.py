@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +22,8 @@ from contagium.sim.experiment.spec import Experiment
 from contagium.sim.experiment.verdict import conclude
 from contagium.sim.job import failed
 from contagium.sim.log import LogError
+
+DRAWS = "contagium.sim.analysis.figures.arms"
 
 
 def carry_out(arguments: Sequence[str]) -> None:
@@ -45,6 +49,8 @@ def _launch(composer: Composer, left: Sequence[Planned], console: Console, argum
     if not left:
         return
     composer.directory.mkdir(parents=True, exist_ok=True)
+    # What draws the comparison takes a second or two to load, and this process has nothing to do while runs are made.
+    Thread(target=import_module, args=(DRAWS,), daemon=True).start()
     again = f"What is done is kept. Go on with: {_again(arguments, composer.directory)}"
     try:
         results = composer.launch([run.overrides for run in left], composer.experiment.parallel)

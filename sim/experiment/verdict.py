@@ -71,7 +71,7 @@ def compared(experiment: Experiment, runs: Sequence[Planned]) -> Comparison:
     """The runs that there are, by arm. LogError: none, or none of the baseline."""
     there = [run for run in runs if (run.directory / "run.db").is_file()]
     arm_of = {run.directory: run.arm for run in there}
-    replicates, notes = read(list(arm_of), None, "case", False)
+    replicates, notes = read(list(arm_of), None, "case", False, experiment.outcomes)
     arms = _arms([(arm_of[one.path], one) for one in replicates], experiment.run)
     for arm in experiment.run:
         if arm not in {one.name for one in arms}:

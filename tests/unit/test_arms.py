@@ -156,6 +156,13 @@ def test_outcomes_are_read_off_the_log(epidemic: Callable[..., Path], tmp_path: 
     run.close()
 
 
+def test_of_a_run_only_what_is_wanted_is_told_and_it_is_the_same(epidemic: Callable[..., Path], tmp_path: Path) -> None:
+    run = open_run(epidemic(tmp_path / "run", cases=3))
+    every, some = measured(run)[0], measured(run, wanted=("took_off",))[0]
+    assert {outcome.name for outcome in some} == {"took_off", "missing_turns", "failed_readings"}
+    assert all(every[outcome] == value for outcome, value in some.items())
+
+
 def test_what_a_run_does_not_have_is_named_and_left_out(epidemic: Callable[..., Path], tmp_path: Path) -> None:
     epidemic(tmp_path / "none", cases=0)
     epidemic(tmp_path / "killed", status="running", seed=2)

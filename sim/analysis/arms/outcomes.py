@@ -5,7 +5,7 @@ A further outcome is a function of `Seen` and a line in `FIXED`, or in one of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -173,16 +173,19 @@ def outcomes(seen: Seen) -> Iterator[Outcome]:
 
 
 def measured(
-    run: Run, strain: str | None = None, kind: str = "case", unfinished: bool = False
+    run: Run, strain: str | None = None, kind: str = "case", unfinished: bool = False, wanted: Container[str] | None = None
 ) -> tuple[dict[Outcome, Value], pd.Series]:
-    """Every outcome of a run, and its prevalence by step. unfinished: tell of a run cut short as if it were whole.
+    """Every outcome of a run, and its prevalence by step.
 
-    LogError: it has no such strain, or its log cannot be read.
+    unfinished: tell of a run cut short as if it were whole. wanted: names of outcomes, beside those of every run that are told
+    all the same (`RATES`); None: all. LogError: it has no such strain, or its log cannot be read.
     """
     seen = Seen(run, chosen_strain(run, strain), kind)
     done = unfinished or run.meta["status"] == "finished"
     found = {}
     for outcome in outcomes(seen):
+        if wanted is not None and outcome.name not in wanted and outcome not in RATES:
+            continue
         try:
             if seen.last < 0:
                 raise UndefinedError("no step was done")

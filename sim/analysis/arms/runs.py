@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +68,18 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
-def read(paths: Sequence[Path], strain: str | None, kind: str, unfinished: bool) -> tuple[list[Replicate], list[str]]:
-    """The runs that can be read, and a note for each that cannot: of another schema, no log of ours, without such a strain."""
+def read(
+    paths: Sequence[Path], strain: str | None, kind: str, unfinished: bool, wanted: Container[str] | None = None
+) -> tuple[list[Replicate], list[str]]:
+    """The runs that can be read, and a note for each that cannot: of another schema, no log of ours, without such a strain.
+
+    wanted: names of the outcomes to tell, as of `measured`.
+    """
     runs, notes = [], []
     for path in paths:
         try:
             with closing_run(path) as run:
-                values, curve = measured(run, strain, kind, unfinished)
+                values, curve = measured(run, strain, kind, unfinished, wanted)
                 meta = run.meta
                 facts = (
                     int(meta["seed"]),
