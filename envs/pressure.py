@@ -78,13 +78,11 @@ class Pressure:
     push: NDArray[np.float64]
 
     @classmethod
-    def of_push(cls, push: NDArray[np.float64]) -> Pressure:
-        """No event, and a push (n, 3) all the same."""
-        return cls((), (), np.zeros((len(push), 0)), np.zeros((len(push), 0), dtype=bool), push)
-
-    def pushing(self, push: NDArray[np.float64]) -> Pressure:
-        """This, and a push (n, 3) besides."""
-        return replace(self, push=self.push + push)
+    def pushing(cls, before: Pressure | None, push: NDArray[np.float64]) -> Pressure:
+        """What pressed `before`, None for nothing, and a push (n, 3) besides."""
+        if before is None:
+            return cls((), (), np.zeros((len(push), 0)), np.zeros((len(push), 0), dtype=bool), push)
+        return replace(before, push=before.push + push)
 
     def take(self, rows: NDArray[np.int64]) -> Pressure:
         """This on the agents at `rows` (n,), which ascend."""

@@ -83,7 +83,7 @@ class World(ABC):
     def observe(self, agents: NDArray[np.int64], pressure: Pressure | None = None) -> Observation:
         """What `agents` (n,) see now. pressure: of all N agents."""
         if (push := self._since.push) is not None:
-            pressure = Pressure.of_push(push) if pressure is None else pressure.pushing(push)
+            pressure = Pressure.pushing(pressure, push)
         return self.seen(self.step, agents, self.mail, None if pressure is None else pressure.take(agents))
 
     def seen(self, step: int, agents: NDArray[np.int64], mail: Mail, pressure: Pressure | None) -> Observation:

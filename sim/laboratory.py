@@ -82,11 +82,6 @@ class Laboratory:
         return Sample.draw(self.scenario.log, self.population, self.network, asks[self.population.group], self.streams)
 
 
-def called(world: World, agent: int) -> str:
-    """What an agent is called."""
-    return world.called(agent)
-
-
 def silent(line: str) -> None:
     """Nobody is told."""
 
@@ -154,13 +149,14 @@ def society(scenario: Scenario, backends: Sequence[Backend | None]) -> Society:
     network = built.flat  # layers are for worlds that tell them apart
     with _refused("persona, rivals, stances: "):
         axes = Axes(tuple(persona.name for persona in scenario.personas), scenario.stances)
-    index = np.flatnonzero(seeded(scenario, network, streams) >= 0)
+    strain = seeded(scenario, network, streams)
+    index = np.flatnonzero(strain >= 0)
     make = partial(build, scenario.env, "env", network=built, axes=axes, index=tuple(index.tolist()))
     world: World = make()
     if not type(world).__module__.startswith("contagium."):
         with _refused("env: "):
             try_out(make, streams)
-    population = populate(scenario, network, streams, world)
+    population = populate(scenario, strain, streams, world)
     policies = _policies(scenario, population, axes, world, backends)
     with _refused():
         place = Place(size, index, network, population.group, tuple(scenario.agents.groups), world.role, world.roles)

@@ -26,13 +26,16 @@ def seeded(scenario: Scenario, network: Network, streams: Streams) -> Ints:
     return strain
 
 
-def populate(scenario: Scenario, network: Network, streams: Streams, world: World | None = None) -> Population:
-    """The population of a scenario on its network. world: None, one without roles. ScenarioError: groups do not fit its roles."""
+def populate(scenario: Scenario, strain: Ints, streams: Streams, world: World | None = None) -> Population:
+    """The population of a scenario. ScenarioError: groups do not fit the roles.
+
+    strain: (N,), of index cases, as `seeded` gives it. world: None, one without roles.
+    """
     size = scenario.population.size
     role, roles = (np.zeros(size, dtype=np.int64), ()) if world is None else (world.role, world.roles)
     return Population(
         group=_groups(scenario.agents.groups, role, roles, streams),
-        strain=seeded(scenario, network, streams),
+        strain=strain,
         susceptibility=_trait(scenario.population, "susceptibility", streams),
         expressiveness=_trait(scenario.population, "expressiveness", streams),
         temperament=_temperament(scenario.population, streams),

@@ -134,8 +134,8 @@ class Hands:
 
     def shown(self, seen: Observation) -> Observation:
         """What agents see, with all that they are told here."""
-        agents = seen.agents.tolist()
         if self._told or self._instructions:
+            agents = seen.agents.tolist()
             told = {agent: self._told.pop(agent) for agent in agents if agent in self._told}
             news = {**seen.news, **{agent: " ".join((*_news(seen, agent), *texts)) for agent, texts in told.items()}}
             now = {agent: "\n".join(self._instructions[agent]) for agent in agents if agent in self._instructions}
@@ -148,7 +148,7 @@ class Hands:
         if self._push is not None:
             push = self._push[seen.agents]
             self._push[seen.agents] = 0
-            seen = replace(seen, pressure=Pressure.of_push(push) if seen.pressure is None else seen.pressure.pushing(push))
+            seen = replace(seen, pressure=Pressure.pushing(seen.pressure, push))
         return seen
 
     def take(self) -> list[Done]:

@@ -64,11 +64,12 @@ class Team:
         left = sent
         for work, moment in zip(self._works, self._moments, strict=True):
             passage = await work.intervention.transit(moment, left)
-            other = _edited(left, passage.messages)
             self._note(work.name, "withheld", left, passage.withheld)
-            self._note(work.name, "edited", left, np.isin(left.id, list(other)) & ~passage.withheld, other)
+            if other := _edited(left, passage.messages):
+                self._note(work.name, "edited", left, np.isin(left.id, list(other)) & ~passage.withheld, other)
             left = passage.messages.take(~passage.withheld) if passage.withheld.any() else passage.messages
-        return left, ~np.isin(sent.id, left.id)
+        every = len(left) == len(sent)
+        return left, np.zeros(len(sent), dtype=bool) if every else ~np.isin(sent.id, left.id)
 
     @property
     def delays(self) -> bool:

@@ -11,11 +11,9 @@ from omegaconf import OmegaConf
 
 from contagium.agents.mechanistic.bank import Bank, from_file
 from contagium.envs.message import SHOWN, Axes
-from contagium.envs.rng import Streams
 from contagium.sim.harvest import harvest
 from contagium.sim.laboratory import prepare
 from contagium.sim.log import open_run
-from contagium.sim.populate import populate
 from contagium.sim.run import run
 from contagium.sim.scenario import Scenario, make_scenario
 
@@ -34,7 +32,7 @@ class Mixed:
         speaking = np.arange(SPEAKING)
         self.scenario = scenario(path, speaking)  # to learn who is in which group, which no edge decides
         path.write_text("source,target\n0,1\n", encoding="utf-8")
-        group = populate(self.scenario, prepare(self.scenario, folder / "none").network, Streams(SEED)).group
+        group = prepare(self.scenario, folder / "none").population.group
         speaking, numbers = np.flatnonzero(group == 0), np.flatnonzero(group == 1)
         self.index, self.plain, self.readers, self.others = np.split(speaking, 4)
         self.exposed, self.control = np.split(numbers, 2)

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contagium.agents.persona import Persona
+from contagium.agents.policy import Population
 from contagium.envs.forum import Forum
 from contagium.envs.message import Axes
 from contagium.envs.network import Network, erdos_renyi, scale_free, stochastic_block
 from contagium.envs.rng import Streams
+from contagium.envs.world import World
 from contagium.sim.build import ScenarioError
 from contagium.sim.populate import index_cases, populate, seeded
 from contagium.sim.scenario import GroupSpec, PopulationSpec, Scenario, SeedingSpec
@@ -36,13 +38,17 @@ def scenario(
     )
 
 
+def populated(spec: Scenario, network: Network, streams: Streams, world: World | None = None) -> Population:
+    return populate(spec, seeded(spec, network, streams), streams, world)
+
+
 @LAW
 @given(st.integers(1, 200), st.lists(st.integers(0, 30), max_size=3), st.lists(st.floats(0.01, 50), min_size=1, max_size=5))
 def test_sized_groups_are_exact_and_shares_differ_by_less_than_one(rest: int, sizes: list[int], shares: list[float]) -> None:
     groups = {f"n{k}": GroupSpec(policy=POLICY, size=n) for k, n in enumerate(sizes)}
     groups |= {f"s{k}": GroupSpec(policy=POLICY, share=s) for k, s in enumerate(shares)}
     size = rest + sum(sizes)
-    group = populate(scenario(size, groups), erdos_renyi(size, Streams(0), 0.0), Streams(1)).group
+    group = populated(scenario(size, groups), erdos_renyi(size, Streams(0), 0.0), Streams(1)).group
     counts = np.bincount(group, minlength=len(groups))
     assert counts.sum() == size
     assert counts[: len(sizes)].tolist() == sizes
@@ -52,7 +58,7 @@ def test_sized_groups_are_exact_and_shares_differ_by_less_than_one(rest: int, si
 def test_the_split_into_groups_changes_neither_traits_nor_index_cases() -> None:
     network = erdos_renyi(50, Streams(0), 4.0)
     halves = {name: GroupSpec(policy=POLICY, share=1.0) for name in ("a", "b")}
-    one, two = (populate(scenario(50, groups, sd=0.5), network, Streams(3)) for groups in (None, halves))
+    one, two = (populated(scenario(50, groups, sd=0.5), network, Streams(3)) for groups in (None, halves))
     for name in ("strain", "susceptibility", "expressiveness"):
         assert np.array_equal(getattr(one, name), getattr(two, name))
     assert np.bincount(two.group).tolist() == [25, 25]
@@ -61,13 +67,13 @@ def test_the_split_into_groups_changes_neither_traits_nor_index_cases() -> None:
 
 def test_traits_have_mean_one_and_the_stated_spread() -> None:
     size = 40_000
-    made = populate(scenario(size, sd=0.5), Network.from_edges(size, [0], [1]), Streams(5))
+    made = populated(scenario(size, sd=0.5), Network.from_edges(size, [0], [1]), Streams(5))
     for trait in (made.susceptibility, made.expressiveness):
         assert trait.mean() == pytest.approx(1.0, abs=4 * 0.5 / np.sqrt(size))
         assert trait.std() == pytest.approx(0.5, rel=0.05)
         assert trait.min() > 0
     assert abs(np.corrcoef(made.susceptibility, made.expressiveness)[0, 1]) < 0.03
-    assert np.all(populate(scenario(9), Network.from_edges(9, [0], [1]), Streams(5)).susceptibility == 1)
+    assert np.all(populated(scenario(9), Network.from_edges(9, [0], [1]), Streams(5)).susceptibility == 1)
 
 
 @pytest.mark.parametrize("method", ["random", "degree"])
@@ -85,16 +91,16 @@ def test_seeding_by_degree_takes_those_with_most_hearers() -> None:
 
 
 def test_named_index_cases_are_taken_as_they_are() -> None:
-    made = populate(scenario(6, seeding=SeedingSpec(agents=(4, 1))), Network.from_edges(6, [0], [1]), Streams(0))
+    made = populated(scenario(6, seeding=SeedingSpec(agents=(4, 1))), Network.from_edges(6, [0], [1]), Streams(0))
     assert made.strain.tolist() == [-1, 0, -1, -1, 0, -1]
     assert index_cases(SeedingSpec(agents=()), Network.from_edges(2, [0], [1]), Streams(0)).tolist() == []
 
 
 def test_temperaments_are_as_far_apart_as_told() -> None:
     spec = scenario(20_000)
-    assert populate(spec, erdos_renyi(20_000, Streams(0), 0.0), Streams(1)).temperament is None
+    assert populated(spec, erdos_renyi(20_000, Streams(0), 0.0), Streams(1)).temperament is None
     spec = spec.model_copy(update={"population": PopulationSpec(size=20_000, affect_sd=0.2)})
-    temperament = populate(spec, erdos_renyi(20_000, Streams(0), 0.0), Streams(1)).temperament
+    temperament = populated(spec, erdos_renyi(20_000, Streams(0), 0.0), Streams(1)).temperament
     assert temperament is not None
     assert temperament.std(axis=0) == pytest.approx([0.2] * 3, rel=4 / np.sqrt(2 * 20_000))
     assert temperament.mean(axis=0) == pytest.approx([0.0] * 3, abs=4 * 0.2 / np.sqrt(20_000))
@@ -105,10 +111,10 @@ def test_temperaments_are_as_far_apart_as_told() -> None:
 )
 def test_every_rival_has_index_cases_of_its_own(seeding: SeedingSpec) -> None:
     network = erdos_renyi(30, Streams(0), 3.0)
-    strain = populate(scenario(30, seeding=seeding, rivals=2), network, Streams(1)).strain
+    strain = populated(scenario(30, seeding=seeding, rivals=2), network, Streams(1)).strain
     expected = [30 - 9, 3, 3, 3] if seeding.agents is None else [30 - 8, 2, 3, 3]
     assert np.bincount(strain + 1).tolist() == expected
-    alone = populate(scenario(30, seeding=seeding), network, Streams(1)).strain
+    alone = populated(scenario(30, seeding=seeding), network, Streams(1)).strain
     assert np.array_equal(alone == 0, strain == 0)
 
 
@@ -176,7 +182,7 @@ class Rooms(Forum):
 def roled(groups: dict[str, dict[str, object]]) -> np.ndarray:
     network = Network.from_edges(10, [0], [1])
     specs = {name: GroupSpec.model_validate({"policy": POLICY, **given}) for name, given in groups.items()}
-    return populate(scenario(10, specs), network, Streams(1), Rooms(network, Axes(("spiral",)))).group
+    return populated(scenario(10, specs), network, Streams(1), Rooms(network, Axes(("spiral",)))).group
 
 
 def test_groups_of_a_role_share_its_agents_and_the_others_the_rest() -> None:

@@ -54,7 +54,7 @@ def in_a_run(policy: Trained, steps: int = 5) -> list[list[Any]]:
     now, told = make_world(streams), []
     now.reset(streams)
     for _ in range(steps):
-        seen = now.observe(now.active(now.step), Pressure.of_push(np.zeros((SIZE, 3))))
+        seen = now.observe(now.active(now.step), Pressure.pushing(None, np.zeros((SIZE, 3))))
         act = asyncio.run(policy.act(seen, streams))
         now.deliver(now.send(act), act)
         told.append([now.settled.reward.tolist(), act.says.tolist(), act.expression.tolist(), act.choice.tolist()])

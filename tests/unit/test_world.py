@@ -59,7 +59,7 @@ def test_who_has_no_turn_is_told_later_of_all_that_befell_it() -> None:
     world = made()
     speak(world)
     speak(world)
-    seen = world.observe(ALL, Pressure.of_push(np.ones((3, 3))))
+    seen = world.observe(ALL, Pressure.pushing(None, np.ones((3, 3))))
     assert seen.news == {2: "step 1"}, "agent 2 had its turn in step 1 and was told of step 0 before it"
     assert seen.pressure is not None
     assert seen.pressure.push[2].tolist() == [1.5, 0.75, 1]

@@ -23,7 +23,7 @@ from contagium.envs.world import Act, Observation
 from contagium.sim.analysis.fit.compose import Rates
 from contagium.sim.build import ScenarioError, build, must_be_ours
 from contagium.sim.intervention.team import Team
-from contagium.sim.laboratory import Society, called, interveners, society
+from contagium.sim.laboratory import Society, interveners, society
 from contagium.sim.log import Run
 from contagium.sim.scenario import Scenario, make_scenario
 
@@ -106,7 +106,7 @@ class Stage:
                 axes=people.axes,
                 personas=scenario.personas,
                 background=scenario.background,
-                name=partial(called, people.world),
+                name=people.world.called,
                 choices=people.world.choices,
                 feelings=(),
                 report_every=0,
